@@ -1,0 +1,46 @@
+# petitpont: the two commands are `make demo` and `make test`. Each installs with apt what it needs.
+SUDO   := $(if $(filter 0,$(shell id -u)),,sudo)
+GO     ?= go
+RUN    := mmdebstrap nftables iproute2 e2fsprogs ca-certificates gcc libc6-dev
+TEST   := $(RUN) slapd ldap-utils openssh-client lftp curl chromium procps
+BOX    := CGO_ENABLED=0 $(GO) build -trimpath -tags netgo,osusergo -ldflags '-s -w'
+# Root's tests keep their build cache apart, so that no file of root's lands in yours.
+ASROOT := $(SUDO) env PATH="$$PATH" GOMODCACHE="$$($(GO) env GOMODCACHE)" $(if $(SUDO),GOCACHE=/var/cache/petitpont-go) GOFLAGS=-buildvcs=false
+
+.PHONY: demo test lint check bench generate clean build deps-%
+demo: deps-run build
+	$(SUDO) bin/petitpont demo
+
+test: deps-test build check
+	$(GO) mod download
+	$(GO) test -race ./site/... ./proxy/... ./sshgate/... ./runtime ./runtime/fake ./runtime/remote/... ./db/... ./app/... ./views/...
+	$(ASROOT) $(GO) test -timeout 20m ./cmd/... ./runtime/... ./e2e/...
+
+lint:
+	cd tools && $(GO) build -o ../bin/ github.com/golangci/golangci-lint/v2/cmd/golangci-lint mvdan.cc/gofumpt
+	bin/gofumpt -l -d $$(git ls-files '*.go' ':!*_templ.go') && bin/golangci-lint run ./...
+
+check:
+	test -z "$$(gofmt -l $$(git ls-files '*.go'))"
+	$(GO) vet ./...
+	$(GO) tool templ generate -path views >/dev/null 2>&1 && git diff --exit-code --stat -- views
+
+bench: deps-test build
+	$(ASROOT) $(GO) test -run '^$$' -bench . -benchtime 10x -count 1 ./runtime/unshare ./proxy ./e2e
+
+generate:
+	$(GO) generate ./... && $(GO) tool templ generate -path views
+
+build: bin/petitpont-init
+	$(GO) build -trimpath -o bin/petitpont ./cmd/petitpont
+	$(BOX) -o bin/petitpont-box ./cmd/petitpont-box
+
+bin/petitpont-init: $(wildcard runtime/unshare/init/*.c)
+	mkdir -p bin && gcc -static -Os -s -Wall -Wextra -Werror -o $@ $^
+
+deps-run: ; @$(call apt,$(RUN))
+deps-test: ; @$(call apt,$(TEST))
+apt = dpkg -s $(1) >/dev/null 2>&1 || { $(SUDO) apt-get -qq update && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(1); }
+
+clean:
+	rm -rf bin
