@@ -1,0 +1,223 @@
+package remote
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+
+	"petitpont/runtime"
+)
+
+// Client is the driver behind a socket. It holds no connection between calls, so that a restart of the runtime is
+// noticed only by the calls under way: they end with runtime.ErrDown. It is safe for concurrent use; the server
+// serialises calls about one ID.
+type Client struct {
+	path string
+}
+
+var _ runtime.Driver = (*Client)(nil)
+
+// Dial returns a Client of the runtime process that listens at path. It does not connect yet, and never fails.
+func Dial(path string) *Client { return &Client{path: path} }
+
+// Create makes the disk. See runtime.Driver.
+func (c *Client) Create(ctx context.Context, s runtime.Spec) error {
+	_, err := c.call(ctx, request{Call: "create", ID: s.ID, Spec: &s})
+	return err
+}
+
+// Start starts the services. See runtime.Driver.
+func (c *Client) Start(ctx context.Context, id string) (netip.AddrPort, error) {
+	a, err := c.call(ctx, request{Call: "start", ID: id})
+	return a.Addr, err
+}
+
+// Freeze halts the processes where they stand. See runtime.Driver.
+func (c *Client) Freeze(ctx context.Context, id string) error {
+	_, err := c.call(ctx, request{Call: "freeze", ID: id})
+	return err
+}
+
+// Thaw undoes Freeze. See runtime.Driver.
+func (c *Client) Thaw(ctx context.Context, id string) error {
+	_, err := c.call(ctx, request{Call: "thaw", ID: id})
+	return err
+}
+
+// Stop ends the services. See runtime.Driver; grace is at most ten minutes.
+func (c *Client) Stop(ctx context.Context, id string, grace time.Duration) error {
+	_, err := c.call(ctx, request{Call: "stop", ID: id, Grace: grace})
+	return err
+}
+
+// Destroy removes the container. See runtime.Driver.
+func (c *Client) Destroy(ctx context.Context, id string) error {
+	_, err := c.call(ctx, request{Call: "destroy", ID: id})
+	return err
+}
+
+// SetLimits changes limits. See runtime.Driver.
+func (c *Client) SetLimits(ctx context.Context, id string, l runtime.Limits) error {
+	_, err := c.call(ctx, request{Call: "limits", ID: id, Limits: &l})
+	return err
+}
+
+// List sees every container. See runtime.Driver.
+func (c *Client) List(ctx context.Context) ([]runtime.Info, error) {
+	a, err := c.call(ctx, request{Call: "list"})
+	return a.List, err
+}
+
+// Usage reads the counters. See runtime.Driver.
+func (c *Client) Usage(ctx context.Context, id string) (runtime.Usage, error) {
+	a, err := c.call(ctx, request{Call: "usage", ID: id})
+	if err != nil || a.Usage == nil {
+		return runtime.Usage{}, err
+	}
+	return *a.Usage, nil
+}
+
+// Templates lists what Create can use. See runtime.Driver.
+func (c *Client) Templates(ctx context.Context) ([]runtime.Template, error) {
+	a, err := c.call(ctx, request{Call: "templates"})
+	return a.Templates, err
+}
+
+// Files opens an SFTP session: the session's own socket, not a copy of it. See runtime.Driver.
+func (c *Client) Files(ctx context.Context, id string) (net.Conn, error) {
+	return c.open(ctx, request{Call: "files", ID: id})
+}
+
+// Dial opens a TCP connection: the TCP socket itself. See runtime.Driver.
+func (c *Client) Dial(ctx context.Context, id string, port uint16) (net.Conn, error) {
+	return c.open(ctx, request{Call: "dial", ID: id, Port: port})
+}
+
+func (c *Client) open(ctx context.Context, q request) (net.Conn, error) {
+	t, err := c.begin(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	defer t.end()
+	a, err := t.result()
+	if err != nil {
+		return nil, err
+	}
+	files, err := t.wire.files(a.Files)
+	if err != nil {
+		return nil, t.lost(err)
+	}
+	if len(files) != 1 {
+		closeAll(files)
+		return nil, t.lost(errGarbled)
+	}
+	return asConn(files[0])
+}
+
+// call makes a call whose answer is one line.
+func (c *Client) call(ctx context.Context, q request) (answer, error) {
+	t, err := c.begin(ctx, q)
+	if err != nil {
+		return answer{}, err
+	}
+	defer t.end()
+	return t.result()
+}
+
+// talk is a call under way on the client's side.
+type talk struct {
+	ctx  context.Context
+	call string
+	wire *wire
+	stop func() bool // stops ctx from closing the connection
+}
+
+// begin connects and sends q. From then on the end of ctx closes the connection, which cancels the call at the server.
+func (c *Client) begin(ctx context.Context, q request) (*talk, error) {
+	q.V = Version
+	if size, err := json.Marshal(q); err != nil || len(size) > maxRequest {
+		return nil, fmt.Errorf("runtime %s: %w: arguments too long", q.Call, errors.Join(runtime.ErrInvalid, err))
+	}
+	conn, err := c.connect(ctx)
+	if err != nil {
+		return nil, down(ctx, q.Call, err)
+	}
+	t := &talk{ctx: ctx, call: q.Call, wire: newWire(conn).takeFiles()}
+	t.stop = context.AfterFunc(ctx, func() { _ = conn.Close() })
+	if err := t.wire.write(q); err != nil && !errors.Is(err, syscall.EPIPE) {
+		// EPIPE: the server has refused without reading; its answer, if any, says why.
+		t.end()
+		return nil, t.lost(err)
+	}
+	return t, nil
+}
+
+// connect waits while the server's queue is full, which a burst of calls can cause, but not for a server to appear.
+func (c *Client) connect(ctx context.Context) (*net.UnixConn, error) {
+	for {
+		conn, err := new(net.Dialer).DialContext(ctx, "unix", c.path)
+		if err == nil {
+			return conn.(*net.UnixConn), nil
+		}
+		if !errors.Is(err, syscall.EAGAIN) || ctx.Err() != nil {
+			return nil, err
+		}
+		pause(ctx, 5*time.Millisecond)
+	}
+}
+
+// next reads a line and reports the steps among them.
+func (t *talk) next() (answer, error) {
+	for {
+		line, err := t.wire.readLine(maxAnswer)
+		if err != nil {
+			return answer{}, t.lost(err)
+		}
+		a, err := parseAnswer(line)
+		switch {
+		case errors.Is(err, ErrVersion):
+			return answer{}, fmt.Errorf("runtime %s: %w", t.call, err)
+		case err != nil:
+			return answer{}, t.lost(err)
+		case a.Err != nil:
+			return answer{}, a.Err.unpack()
+		case a.Step == "":
+			return a, nil
+		}
+		runtime.Report(t.ctx, a.Step)
+	}
+}
+
+// result reads up to the last line of the call.
+func (t *talk) result() (answer, error) {
+	a, err := t.next()
+	if err == nil && !a.Done {
+		err = t.lost(errGarbled)
+	}
+	return a, err
+}
+
+func (t *talk) lost(err error) error { return down(t.ctx, t.call, err) }
+
+// end closes the connection and what came with it and was not taken.
+func (t *talk) end() {
+	t.stop()
+	t.wire.close()
+}
+
+// down tells a call that was given up, which is the caller's own doing, from a runtime that is not there or died.
+func down(ctx context.Context, call string, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("runtime %s: %w", call, ctx.Err())
+	}
+	if errors.Is(err, os.ErrPermission) {
+		err = fmt.Errorf("%w: is this user allowed to call?", err)
+	}
+	return fmt.Errorf("runtime %s: %w: %w", call, runtime.ErrDown, err)
+}
