@@ -1,6 +1,7 @@
 # petitpont: the two commands are `make demo` and `make test`. Each installs with apt what it needs.
 SUDO   := $(if $(filter 0,$(shell id -u)),,sudo)
 GO     ?= go
+BIN    ?= bin
 RUN    := mmdebstrap nftables iproute2 e2fsprogs ca-certificates gcc libc6-dev
 TEST   := $(RUN) slapd ldap-utils openssh-client lftp curl chromium procps
 BOX    := CGO_ENABLED=0 $(GO) build -trimpath -tags netgo,osusergo -ldflags '-s -w'
@@ -31,12 +32,12 @@ bench: deps-test build
 generate:
 	$(GO) generate ./... && $(GO) tool templ generate -path views
 
-build: bin/petitpont-init
-	$(GO) build -trimpath -o bin/petitpont ./cmd/petitpont
-	$(BOX) -o bin/petitpont-box ./cmd/petitpont-box
+build: $(BIN)/petitpont-init
+	$(GO) build -trimpath -o $(BIN)/petitpont ./cmd/petitpont
+	$(BOX) -o $(BIN)/petitpont-box ./cmd/petitpont-box
 
-bin/petitpont-init: $(wildcard runtime/unshare/init/*.c)
-	mkdir -p bin && gcc -static -Os -s -Wall -Wextra -Werror -o $@ $^
+$(BIN)/petitpont-init: $(wildcard runtime/unshare/init/*.c)
+	mkdir -p $(BIN) && gcc -static -Os -s -Wall -Wextra -Werror -o $@ $^
 
 deps-run: ; @$(call apt,$(RUN))
 deps-test: ; @$(call apt,$(TEST))
