@@ -137,7 +137,7 @@ func (b *bench) command(env []string, user, program string, args ...string) *exe
 	login, _ := splitName(user)
 	cmd.Env = append([]string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + b.home, "SSH_ASKPASS=" + b.at("askpass"), "SSH_ASKPASS_REQUIRE=force",
-		"GATE_PASSWORD=secret-" + login, "LANG=C",
+		"GATE_PASSWORD=secret-" + login, "LANG=C.UTF-8",
 	}, env...)
 	cmd.Dir = b.home
 	return cmd

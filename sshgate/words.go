@@ -58,8 +58,8 @@ func (s *splitter) next() error {
 		s.rest = s.rest[1:]
 	case strings.IndexByte(";|&<>()$`\n\r\x00", c) >= 0, c == '#' && !s.open:
 		return errShell
-	case strings.IndexByte("*?[", c) >= 0:
-		s.wild, s.open = true, true
+	case strings.IndexByte("*?[]", c) >= 0:
+		s.wild, s.open = s.wild || c != ']', true
 		s.text.WriteByte(c)
 		s.pattern.WriteByte(c)
 	default:

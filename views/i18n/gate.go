@@ -88,5 +88,13 @@ Commands:
 		"gate.state.stopped":  {"Arrêté", "Stopped"},
 		"gate.state.failed":   {"En panne", "Down"},
 		"gate.state.deleting": {"Suppression…", "Deleting…"},
+		"gate.no-user":        {"« ~ » ne peut être suivi que de « / » ici.", "\"~\" can only be followed by \"/\" here."},
+		"gate.scp.missing":    {"ce fichier n'existe pas", "no such file or folder"},
+		"gate.scp.denied":     {"accès refusé", "permission denied"},
+		"gate.scp.no-folder":  {"ce dossier n'existe pas", "no such folder"},
+		"gate.scp.irregular":  {"ce n'est pas un fichier (dossier : ajoutez -r)", "not a file (folder: add -r)"},
+		"gate.scp.deep":       {"trop de dossiers les uns dans les autres", "too many folders inside each other"},
+		"gate.scp.name":       {"ce nom ne peut pas être transmis par scp -O, utilisez sftp", "this name cannot be sent by scp -O, use sftp"},
+		"gate.scp.protocol":   {"le client scp a envoyé une ligne incomprise", "the scp client sent a line that makes no sense"},
 	})
 }
