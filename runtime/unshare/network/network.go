@@ -1,0 +1,248 @@
+// Package network gives each site a link, two addresses and a fence (RULE NET, RULE L3).
+//
+// A segment is a bridge with a gateway address; a site is a veth pair whose outer end is an isolated port of it:
+//
+//	box: eth0  <---- veth ---->  petitpont-s2a  [ bridge petitpont_s0, 10.64.0.1, fd..::1 ]  host  ---- NAT ---- world
+//
+// A port may only send as its own MAC, IPv4 and IPv6 address, only to the gateway, and never speaks ARP, neighbour
+// discovery, DHCP or VLAN. The host opens connections to sites; sites answer, and reach the world but neither the
+// host, nor each other, nor private addresses, nor mail ports. Everything is labelled with the instance (RULE OWN),
+// and nothing that is not labelled is touched.
+//
+// It works in the network namespace of the process. It needs root and the program nft.
+package network
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// Config says which network Open makes.
+type Config struct {
+	Instance string // labels every object: a letter and at most 8 letters or digits
+	Segments []Segment
+	Log      *slog.Logger // nil: the default logger
+}
+
+// Network is an open network. Its methods may be called from any goroutine; calls about one id are serialised by
+// the caller.
+type Network struct {
+	instance string
+	segments []Segment
+	log      *slog.Logger
+	host     *netlink.Handle
+	v6       bool   // the host's kernel has IPv6
+	before   before // sysctls as they were before the first instance
+
+	mu     sync.Mutex
+	shards map[shard]int   // bridges that stand, with their index
+	ports  map[string]port // by id, of what this process attached
+}
+
+// Open makes the bridges and rules of the instance, or adopts those it finds: attached sites never notice.
+// Addresses of an adopted bridge are those of its first Open; change a segment's block only after a Close.
+func Open(c Config) (*Network, error) {
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	host, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open netlink: %w", err)
+	}
+	n := &Network{instance: c.Instance, segments: c.Segments, log: c.Log, host: host, v6: hasIPv6(),
+		shards: map[shard]int{}, ports: map[string]port{}}
+	links, err := n.links()
+	if err == nil {
+		n.before = n.readBefore(links)
+		err = n.open(links)
+	}
+	if err != nil && !slices.ContainsFunc(links, n.owns) {
+		err = errors.Join(err, n.Close()) // all of it is this call's own
+	}
+	if err != nil {
+		host.Close()
+		return nil, fmt.Errorf("open network %s: %w", n.instance, err)
+	}
+	return n, nil
+}
+
+// open loads the rules before forwarding is switched on and before any link goes up.
+func (n *Network) open(links []netlink.Link) error {
+	standing := n.wanted(links)
+	for sh := range standing {
+		n.shards[sh] = 0
+	}
+	if err := n.reload(); err != nil {
+		return err
+	}
+	for sh := range standing {
+		index, err := n.makeBridge(sh)
+		if err != nil {
+			return err
+		}
+		n.shards[sh] = index
+	}
+	n.sweep(links)
+	return n.forward()
+}
+
+// wanted is the first shard of each segment, and those a previous process made.
+func (n *Network) wanted(links []netlink.Link) map[shard]bool {
+	want := map[shard]bool{}
+	for _, s := range n.segments {
+		want[shard{s, 0}] = true
+		for i := 1; i < s.slots()/shardSlots; i++ {
+			if sh := (shard{s, i}); named(links, sh.bridge(n.instance)) {
+				want[sh] = true
+			}
+		}
+	}
+	return want
+}
+
+// Reload puts the rules back as they have to be, in one transaction: for a host whose own firewall flushed them.
+func (n *Network) Reload() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.reload()
+}
+
+func (n *Network) reload() error {
+	text, err := n.rules()
+	if err != nil {
+		return err
+	}
+	return nft(text)
+}
+
+// Addr is the address a slot of a segment has, attached or not.
+func (n *Network) Addr(segment string, slot int) (Addr, error) {
+	p, err := n.port(segment, slot)
+	if err != nil {
+		return Addr{}, err
+	}
+	return p.addr(n.instance), nil
+}
+
+func (n *Network) port(segment string, slot int) (port, error) {
+	for _, s := range n.segments {
+		if s.Name == segment {
+			return s.port(slot)
+		}
+	}
+	return port{}, fmt.Errorf("no segment %q", segment)
+}
+
+// List names the sites that are attached, as the kernel shows it.
+func (n *Network) List() ([]string, error) {
+	links, err := n.links()
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, l := range links {
+		if n.isPort(l) {
+			if lb, ok := parseLabel(l.Attrs().Alias); ok {
+				ids = append(ids, lb.id)
+			}
+		}
+	}
+	return ids, nil
+}
+
+// Close removes every object of the instance: ports, bridges, rules. It gives back the sysctls when no other
+// instance needs them. Sites that are still attached lose their network.
+func (n *Network) Close() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	links, err := n.links()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, l := range links {
+		if n.isPort(l) {
+			errs = append(errs, n.remove(l))
+		}
+	}
+	for _, l := range links {
+		if n.owns(l) && !n.isPort(l) {
+			errs = append(errs, n.remove(l))
+		}
+	}
+	// Forwarding ends before the rules that fence it do.
+	errs = append(errs, n.restore(links), nft(fmt.Sprintf(
+		"add table bridge %[1]s\ndelete table bridge %[1]s\nadd table inet %[1]s\ndelete table inet %[1]s\n", n.instance)))
+	n.shards = map[shard]int{}
+	n.host.Close()
+	return errors.Join(errs...)
+}
+
+// links lists all links. A dump that links came or went under is partial (ErrDumpInterrupted), so it is taken again.
+func (n *Network) links() ([]netlink.Link, error) {
+	for try := 0; ; try++ {
+		links, err := n.host.LinkList()
+		if err == nil {
+			return links, nil
+		}
+		if !errors.Is(err, netlink.ErrDumpInterrupted) || try == 50 {
+			return nil, fmt.Errorf("list links: %w", err)
+		}
+	}
+}
+
+// owns tells whether a link carries the label of this instance: its group, set when it was created, and its name.
+func (n *Network) owns(l netlink.Link) bool {
+	a := l.Attrs()
+	return a.Group == group(n.instance) &&
+		(strings.HasPrefix(a.Name, n.instance+"-") || strings.HasPrefix(a.Name, n.instance+"_"))
+}
+
+func (n *Network) isPort(l netlink.Link) bool {
+	return n.owns(l) && l.Type() == "veth" && strings.HasPrefix(l.Attrs().Name, n.instance+"-")
+}
+
+// sweep removes ports that a killed Attach left before it could say whose they are.
+func (n *Network) sweep(links []netlink.Link) {
+	for _, l := range links {
+		if _, ok := parseLabel(l.Attrs().Alias); n.isPort(l) && !ok {
+			n.log.Info("half-made port removed", "link", l.Attrs().Name)
+			if err := n.remove(l); err != nil {
+				n.log.Warn("remove port", "link", l.Attrs().Name, "error", err)
+			}
+		}
+	}
+}
+
+// remove deletes a link. One that has gone by itself, with its namespace, is what was wanted.
+func (n *Network) remove(l netlink.Link) error {
+	err := n.host.LinkDel(l)
+	if err == nil || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EINVAL) && !n.exists(l) {
+		return nil
+	}
+	return fmt.Errorf("delete link %s: %w", l.Attrs().Name, err)
+}
+
+func (n *Network) exists(l netlink.Link) bool {
+	_, err := n.host.LinkByIndex(l.Attrs().Index)
+	return err == nil
+}
+
+func named(links []netlink.Link, name string) bool {
+	for _, l := range links {
+		if l.Attrs().Name == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,356 @@
+package network
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// state is everything of the host that a network may touch.
+func state(t testing.TB) string {
+	t.Helper()
+	var sysctls []string
+	for _, p := range []string{"ipv4/ip_forward", "ipv6/conf/all/forwarding", "ipv6/conf/up0/accept_ra", "ipv4/conf/all/rp_filter"} {
+		v, _ := getSysctl(p)
+		sysctls = append(sysctls, p+"="+v)
+	}
+	return output(t, "ip", "-o", "link") + output(t, "ip", "-o", "addr") + output(t, "ip", "neigh") +
+		output(t, "nft", "-s", "list", "ruleset") + strings.Join(sysctls, "\n")
+}
+
+func TestCloseLeavesTheHostAsItWas(t *testing.T) {
+	world(t)
+	run(t, "nft add table inet foreign; ip link add foreign0 type bridge")
+	t.Cleanup(func() { run(t, "nft delete table inet foreign; ip link del foreign0") })
+	was := state(t)
+	n := open(t, "leave", segments(t))
+	for i := range 3 {
+		site(t, n, fmt.Sprintf("site%06d", i), "student", i)
+	}
+	site(t, n, "far0000000", "teacher", 1500)
+	if v, _ := getSysctl("ipv4/ip_forward"); v != "1" {
+		t.Fatal("forwarding is off")
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if is := state(t); is != was {
+		t.Fatalf("before:\n%s\nafter:\n%s", was, is)
+	}
+}
+
+func TestTheHostKeepsItsIPv6RoutesWhenItBecomesARouter(t *testing.T) {
+	// accept_ra counts on interfaces of hardware only; "device" is what a dummy is not, so this reads the rule itself.
+	n := &Network{log: nil, v6: true}
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	card := &netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: "default"}} // a directory that every namespace has
+	if err := setSysctl("ipv6/conf/default/accept_ra", "1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := n.listeners([]netlink.Link{lo, card}); !slices.Equal(got, before{"ipv6/conf/default/accept_ra=1"}) {
+		t.Fatal(got)
+	}
+	n.before = before{"ipv6/conf/all/forwarding=0", "ipv6/conf/default/accept_ra=1"}
+	t.Cleanup(func() {
+		if err := n.restore(nil); err != nil {
+			t.Error(err)
+		}
+		if v, _ := getSysctl("ipv6/conf/default/accept_ra"); v != "1" {
+			t.Errorf("accept_ra is %s after", v)
+		}
+	})
+	if err := n.forward(); err != nil {
+		t.Fatal(err)
+	}
+	if v, _ := getSysctl("ipv6/conf/default/accept_ra"); v != "2" {
+		t.Fatalf("accept_ra is %s", v)
+	}
+}
+
+func TestOpenAdoptsWhatAKilledProcessLeft(t *testing.T) {
+	first := open(t, "adopt", segments(t))
+	a, addr := site(t, first, "aaaaaaaaaa", "student", 3)
+	site(t, first, "bbbbbbbbbb", "teacher", 2001)
+	port := greet(t, a, ":0")
+	// A port that was made and not yet labelled: the process died in between.
+	run(t, fmt.Sprintf("ip link add adopt-s9 group %d type veth peer name x9", group("adopt")))
+
+	second := open(t, "adopt", segments(t))
+	if _, err := ask(t, hostNS(t), at(addr.V4, port)); err != nil {
+		t.Fatal("the site lost its network:", err)
+	}
+	ids, err := second.List()
+	if slices.Sort(ids); err != nil || !slices.Equal(ids, []string{"aaaaaaaaaa", "bbbbbbbbbb"}) {
+		t.Fatal(ids, err)
+	}
+	if strings.Contains(output(t, "ip", "-o", "link"), "adopt-s9") {
+		t.Fatal("the half-made port still stands")
+	}
+	site(t, second, "cccccccccc", "teacher", 2002) // on a bridge that was adopted
+	for range 2 {                                  // the second time it is a no-op
+		if err := second.Detach("aaaaaaaaaa"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ids, _ := second.List(); slices.Contains(ids, "aaaaaaaaaa") {
+		t.Fatal("still listed")
+	}
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if v, _ := getSysctl("ipv4/ip_forward"); v != "0" {
+		t.Fatal("the sysctl of before the first Open is not restored")
+	}
+}
+
+func TestOpenRefusesWhatIsNotOurs(t *testing.T) {
+	run(t, "ip link add refuse_s0 type bridge")
+	t.Cleanup(func() { run(t, "ip link del refuse_s0") })
+	if n, err := Open(Config{Instance: "refuse", Segments: segments(t)}); err == nil {
+		n.Close()
+		t.Fatal("took somebody's bridge")
+	}
+	if left := output(t, "nft", "list", "tables") + output(t, "ip", "-o", "link"); strings.Contains(left, "refuse_t0") || strings.Contains(left, "table") {
+		t.Fatal("the failed Open left", left)
+	}
+	bad := segments(t)
+	bad[0].Uplink = "eth0\"; flush ruleset"
+	if _, err := Open(Config{Instance: "bad", Segments: bad}); err == nil {
+		t.Fatal("took a name that is an nft command")
+	}
+}
+
+func TestAttachAgainReplacesTheLinkOfADyingNamespace(t *testing.T) {
+	n := open(t, "again", segments(t))
+	for range 10 {
+		ns := newNS(t)
+		if err := n.Attach(context.Background(), "aaaaaaaaaa", "student", 3, ns); err != nil {
+			t.Fatal(err)
+		}
+		ns.Close() // the kernel clears the namespace away in its own time
+	}
+	a, addr := site(t, n, "aaaaaaaaaa", "student", 3)
+	if _, err := ask(t, hostNS(t), at(addr.V6, greet(t, a, ":0"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Attach(context.Background(), "bbbbbbbbbb", "student", 3, newNS(t)); err == nil {
+		t.Fatal("two sites in one slot")
+	}
+	if _, err := ask(t, hostNS(t), at(addr.V4, greet(t, a, ":0"))); err != nil {
+		t.Fatal("the refused one broke the first:", err)
+	}
+}
+
+func TestAttachLeavesNothingAfterAnError(t *testing.T) {
+	n := open(t, "fail", segments(t))
+	site(t, n, "aaaaaaaaaa", "student", 1)
+	was := state(t)
+	file, err := os.Open("/dev/null")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if err := n.Attach(context.Background(), "bbbbbbbbbb", "student", 2, file); err == nil {
+		t.Fatal("attached to a file that is no namespace")
+	}
+	taken := newNS(t)
+	if err := in(t, taken, func() error { return sh("ip link add eth0 type bridge") }); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Attach(context.Background(), "bbbbbbbbbb", "student", 2, taken); err == nil {
+		t.Fatal("attached where eth0 exists")
+	}
+	late := newNS(t) // fails at the last step inside: the address is there already
+	err = in(t, late, func() error {
+		return sh("ip addr add 10.64.0.12/32 dev lo; ip link set lo up; ip route add default dev lo")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Attach(context.Background(), "bbbbbbbbbb", "student", 2, late); err == nil {
+		t.Fatal("attached where a default route exists")
+	}
+	if is := state(t); is != was {
+		t.Fatalf("before:\n%s\nafter:\n%s", was, is)
+	}
+}
+
+func TestFiftySitesAttachAtOnce(t *testing.T) {
+	n := open(t, "many", segments(t))
+	var wg sync.WaitGroup
+	for i := range 50 {
+		ns := newNS(t)
+		wg.Go(func() {
+			if err := n.Attach(context.Background(), fmt.Sprintf("site%06d", i), "student", 980+i, ns); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if ids, err := n.List(); err != nil || len(ids) != 50 {
+		t.Fatal(len(ids), err)
+	}
+	for i := range 50 {
+		if err := n.Detach(fmt.Sprintf("site%06d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ids, err := n.List(); err != nil || len(ids) != 0 {
+		t.Fatal(ids, err)
+	}
+}
+
+func TestTwoInstancesDoNotMeet(t *testing.T) {
+	w := world(t)
+	one := open(t, "one", segments(t))
+	other, err := DefaultSegments(netip.MustParsePrefix("10.68.0.0/18"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	two := open(t, "two", other)
+	a, aAddr := site(t, one, "aaaaaaaaaa", "student", 3)
+	b, bAddr := site(t, two, "bbbbbbbbbb", "student", 3)
+	port := greet(t, a, ":0")
+	greet(t, b, at("::", port))
+	greet(t, w, at("::", 80))
+	for name, c := range map[string]struct {
+		from *os.File
+		to   netip.Addr
+	}{"one to two": {a, bAddr.V4}, "one to two over IPv6": {a, bAddr.V6}, "two to one": {b, aAddr.V4}} {
+		if _, err := ask(t, c.from, at(c.to, port)); err == nil {
+			t.Fatal(name)
+		}
+	}
+	if err := one.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []string{at("203.0.113.2", 80), at("2001:db8::2", 80)} {
+		if _, err := ask(t, b, to); err != nil {
+			t.Fatal("the second lost its network with the first:", err)
+		}
+	}
+	if err := two.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if v, _ := getSysctl("ipv4/ip_forward"); v != "0" {
+		t.Fatal("the last one did not restore forwarding")
+	}
+}
+
+func TestTheHostRoutesForNobodyElse(t *testing.T) {
+	fromWorld := world(t)
+	n := open(t, "router", segments(t))
+	side := newNS(t)
+	run(t, fmt.Sprintf(`ip link add side0 type veth peer name eth0 netns /proc/%d/fd/%d
+		ip addr add 203.0.113.129/25 dev side0; ip link set side0 up`, os.Getpid(), side.Fd()))
+	t.Cleanup(func() { exec.Command("ip", "link", "del", "side0").Run() })
+	err := in(t, side, func() error {
+		return sh("ip addr add 203.0.113.130/25 dev eth0; ip link set eth0 up; ip route add default via 203.0.113.129")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := listen(t, side, "203.0.113.130:0")
+	if err := in(t, fromWorld, func() error { return sh("ip route add 203.0.113.130/32 via 203.0.113.1") }); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			c.Close()
+		}
+	}()
+	if _, err := ask(t, fromWorld, l.Addr().String()); err == nil {
+		t.Fatal("Open made the host a router between its own interfaces")
+	}
+	without(t, n, "no router before us")
+	if _, err := ask(t, fromWorld, l.Addr().String()); err != nil {
+		t.Fatal("not even without the rule:", err)
+	}
+}
+
+func TestUplinkIsTheOnlyWayOut(t *testing.T) {
+	w := world(t)
+	greet(t, w, at("::", 80))
+	s := segments(t)
+	s[1].Uplink, s[1].VLAN = "up0", 7
+	n := open(t, "uplink", s)
+	a, _ := site(t, n, "aaaaaaaaaa", "student", 3)
+	b, _ := site(t, n, "bbbbbbbbbb", "teacher", 4)
+	if _, err := ask(t, a, at("203.0.113.2", 80)); err != nil {
+		t.Fatal("a segment without uplink:", err)
+	}
+	if _, err := ask(t, b, at("203.0.113.2", 80)); err == nil {
+		t.Fatal("left by another interface than its VLAN")
+	}
+	// An interface of that name stands for the VLAN: not every kernel these tests run on has the module.
+	run(t, fmt.Sprintf(`ip link add up0.7 type veth peer name vlan7 netns /proc/%d/fd/%d
+		ip addr add 198.51.100.1/24 dev up0.7; ip link set up0.7 up`, os.Getpid(), w.Fd()))
+	t.Cleanup(func() { exec.Command("ip", "link", "del", "up0.7").Run() })
+	if err := in(t, w, func() error { return sh("ip addr add 198.51.100.2/24 dev vlan7; ip link set vlan7 up") }); err != nil {
+		t.Fatal(err)
+	}
+	if seen, err := ask(t, b, at("198.51.100.2", 80)); err != nil || !strings.HasSuffix(seen, "198.51.100.1") {
+		t.Fatal("by its VLAN:", seen, err)
+	}
+}
+
+func TestAddressesFollowFromTheSlot(t *testing.T) {
+	s := segments(t)
+	seen := map[string]string{}
+	for _, seg := range s {
+		for _, slot := range []int{0, 1, 899, 999, 1000, 1999, 2000, maxSlot} {
+			p, err := seg.port(slot)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, name := p.addr("petitpont"), p.link("petitpont")
+			if len(name) > unix.IFNAMSIZ-1 || len(p.bridge("petitpont")) > unix.IFNAMSIZ-1 {
+				t.Errorf("%s is too long", name)
+			}
+			if !p.net4().Contains(a.V4) || !p.net6().Contains(a.V6) || !seg.V4.Contains(a.V4) || !seg.V6.Contains(a.V6) || a.MAC[0] != 2 {
+				t.Errorf("slot %d: %v outside its bridge", slot, a)
+			}
+			for _, key := range []string{name, a.V4.String(), a.V6.String(), a.MAC.String()} {
+				if seen[key] != "" {
+					t.Errorf("%s twice: %s and %s", key, seen[key], name)
+				}
+				seen[key] = name
+			}
+		}
+		if _, err := seg.port(maxSlot + 1); err == nil {
+			t.Error("a slot past the last")
+		}
+	}
+}
+
+// BenchmarkAttach is one site's attach and detach: go test -bench Attach -run '^$' ./runtime/unshare/network
+func BenchmarkAttach(b *testing.B) {
+	n := open(b, "bench", segments(b))
+	ns := newNS(b)
+	for i := 0; b.Loop(); i++ {
+		b.StopTimer()
+		ns.Close()
+		ns = newNS(b)
+		b.StartTimer()
+		if err := n.Attach(context.Background(), "aaaaaaaaaa", "student", i%900, ns); err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := n.Detach("aaaaaaaaaa"); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}

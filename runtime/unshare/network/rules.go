@@ -1,0 +1,86 @@
+package network
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"strings"
+	"text/template"
+	"time"
+)
+
+//go:embed rules.nft
+var rulesText string
+
+var rulesTemplate = template.Must(template.New("rules.nft").Parse(rulesText))
+
+// ruleSegment is a Segment as the rules see it.
+type ruleSegment struct {
+	V4, V6       netip.Prefix
+	Letter, Exit string
+}
+
+// rules is the whole rule set of the instance, for the shards that stand.
+func (n *Network) rules() (string, error) {
+	data := struct {
+		Name, MAC      string
+		Segments       []ruleSegment
+		Fence4, Fence6 bool
+	}{Name: n.instance, MAC: gatewayMAC(n.instance).String(), Fence4: n.before.fenced("ipv4"), Fence6: n.before.fenced("ipv6")}
+	for _, s := range n.segments {
+		data.Segments = append(data.Segments, ruleSegment{s.V4, s.V6, s.Name[:1], s.exit()})
+	}
+	var b bytes.Buffer
+	if err := rulesTemplate.Execute(&b, data); err != nil {
+		return "", fmt.Errorf("write rules: %w", err)
+	}
+	for sh := range n.shards {
+		b.WriteString(n.shardRules(sh))
+	}
+	return b.String(), nil
+}
+
+// shardRules binds each slot of a shard to its port, MAC and addresses. All at once and ahead of need, because the
+// names follow from the slot: an attach then changes no rule, which saves the 4 ms that each call of nft costs and
+// leaves no moment in which a port is up without its rules. 1,000 slots take about 20 ms and 0.3 MB.
+func (n *Network) shardRules(sh shard) string {
+	var v4, v6 strings.Builder
+	first := sh.n * shardSlots
+	for slot := first; slot < first+shardSlots; slot++ {
+		p := port{sh, slot}
+		a := p.addr(n.instance)
+		fmt.Fprintf(&v4, "%q . %s . %s,\n", p.link(n.instance), a.MAC, a.V4)
+		fmt.Fprintf(&v6, "%q . %s . %s,\n", p.link(n.instance), a.MAC, a.V6)
+	}
+	return fmt.Sprintf("add element bridge %s port4 {\n%s}\nadd element bridge %s port6 {\n%s}\n",
+		n.instance, v4.String(), n.instance, v6.String())
+}
+
+// nft applies commands in one transaction: all of them or none.
+func nft(commands string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program("nft"), "-f", "-")
+	cmd.Stdin = strings.NewReader(commands)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("nft: %w: %s", err, firstLine(out))
+	}
+	return nil
+}
+
+// program finds a tool also where PATH has no sbin, as under sudo and some init systems.
+func program(name string) string {
+	if path, err := exec.LookPath(name); err == nil {
+		return path
+	}
+	return "/usr/sbin/" + name
+}
+
+func firstLine(b []byte) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
+	return line
+}
