@@ -24,6 +24,7 @@ type Site struct {
 	Fault      *Fault // why State is Failed; nil otherwise
 	Epoch      int64  // grows when live sessions on it must end (RULE EPOCH)
 	CreatedAt  time.Time
+	MadeAt     time.Time // when its disk was complete; zero: it never had one
 	ChangedAt  time.Time // last change of State
 	UsedAt     time.Time // last visit or file session
 }

@@ -1,0 +1,144 @@
+package site
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"petitpont/runtime"
+)
+
+// entry is one site in memory: its row and what only this process knows of it.
+type entry struct {
+	id    ID     // never change after newEntry
+	owner string //
+	name  string //
+
+	saving sync.Mutex // held over a write of the row, so that the store sees the newest last
+
+	mu       sync.Mutex // guards all below
+	site     Site
+	addr     netip.AddrPort // valid while Awake
+	since    time.Time      // ends from before this belong to an earlier start; zero until it was seen up
+	used     time.Time      // when its idle time began, with its monotonic part (RULE MONO)
+	inUse    int            // requests and sessions under way
+	waiters  int            // requests waiting for a turn
+	idle     *time.Timer    // nil unless armed
+	demand   demand
+	turn     *turn // nil while nothing is done to it
+	moves    int   // grows with each change of State
+	dirty    bool  // the store does not have the newest row
+	justMade bool  // its first start belongs to its creation: people watch both as one
+	progress Progress
+	crash    crashes
+	tries    holdOff
+	revoked  chan struct{} // closed when its sessions must end; then replaced
+}
+
+func newEntry(s Site) *entry {
+	return &entry{id: s.ID, owner: s.Owner, name: s.Name, site: s, revoked: make(chan struct{})}
+}
+
+// turn is one action under way. Everybody who waits for the site waits on the same turn.
+type turn struct {
+	act      action
+	from     State
+	began    time.Time
+	cancel   context.CancelFunc
+	canceled bool            // by us, because something else was asked
+	exit     *runtime.Exit   // it ended while it was being started
+	done     chan struct{}   // closed in the end
+	err      error           // valid then
+	ctx      context.Context //nolint:containedctx // it is the work's own, not a caller's
+}
+
+func (e *entry) snapshot() Site {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.site
+}
+
+// move is the one place that changes State. e.mu is held. An event that cannot happen is a bug, told in the log.
+func (v *Service) move(e *entry, what event) bool {
+	to, ok := step(e.site.State, what)
+	if !ok {
+		v.cfg.Log.Error("impossible event", "site", e.id, "state", e.site.State, "event", what)
+		return false
+	}
+	v.cfg.Log.Info("site moved", "site", e.id, "from", e.site.State, "to", to, "event", what)
+	e.site.State, e.site.ChangedAt = to, v.cfg.Now()
+	if to != Failed {
+		e.site.Fault = nil
+	}
+	if to != Awake {
+		e.disarmLocked()
+		e.addr = netip.AddrPort{}
+	}
+	e.moves++
+	e.dirty = true
+	return true
+}
+
+// fail moves to Failed with its reason. e.mu is held.
+func (v *Service) fail(e *entry, f *Fault, err error) {
+	if v.move(e, eventFail) {
+		e.site.Fault, e.demand = f, demand{}
+		v.cfg.Log.Error("site failed", "site", e.id, "code", f.Code, "ref", f.Ref, "err", err)
+	}
+}
+
+// flush writes the row if the store does not have the newest.
+func (v *Service) flush(e *entry) {
+	e.saving.Lock()
+	defer e.saving.Unlock()
+	e.mu.Lock()
+	s, dirty := e.site, e.dirty
+	e.dirty = false
+	e.mu.Unlock()
+	if !dirty {
+		return
+	}
+	if err := v.update(s); err != nil {
+		v.cfg.Log.Error("store site", "site", e.id, "err", err)
+		e.mu.Lock()
+		e.dirty = true // the next reconciliation tries again
+		e.mu.Unlock()
+	}
+}
+
+// promise changes the row and stores it before it holds: what a person was told survives a crash. change may refuse.
+func (v *Service) promise(e *entry, change func(*Site) error) error {
+	e.saving.Lock()
+	defer e.saving.Unlock()
+	s := e.snapshot()
+	if err := change(&s); err != nil {
+		return err
+	}
+	if err := v.update(s); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.site.Want, e.site.Epoch = s.Want, s.Epoch
+	return nil
+}
+
+func (v *Service) update(s Site) error {
+	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+	defer cancel()
+	return v.cfg.Store.Update(ctx, s)
+}
+
+// quiet waits until nothing is being done.
+func (e *entry) quiet() {
+	for {
+		e.mu.Lock()
+		t := e.turn
+		e.mu.Unlock()
+		if t == nil {
+			return
+		}
+		<-t.done
+	}
+}

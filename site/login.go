@@ -1,0 +1,201 @@
+package site
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/time/rate"
+)
+
+// What a form may hold at most, in bytes: nothing longer is a login or a password of a directory.
+const (
+	loginMost    = 256
+	passwordMost = 1024
+)
+
+// loginDoor is the one way to an Identity (RULE ID), shared by all doors.
+type loginDoor struct {
+	limits Throttle
+	tries  tries
+	binds  *rate.Limiter // protects the directory
+	secret [32]byte      // of this process only
+
+	mu    sync.Mutex
+	known map[string]proof // by login as typed, small letters
+}
+
+// proof remembers that a password was right: a keyed digest, in memory only.
+type proof struct {
+	digest [sha256.Size]byte
+	who    Identity
+	until  time.Time
+}
+
+func newLoginDoor(cfg Config) *loginDoor {
+	d := &loginDoor{
+		limits: cfg.Login,
+		tries:  tries{within: cfg.Login.Within, at: map[string][]time.Time{}},
+		binds:  rate.NewLimiter(rate.Limit(cfg.Login.Binds), cfg.Login.Burst),
+		known:  map[string]proof{},
+	}
+	_, _ = rand.Read(d.secret[:]) // never fails
+	return d
+}
+
+// Login lets a person prove who they are. Everything after carries the Identity it returns; the login as typed is
+// dropped here (RULE ID). CodeWrongPassword says the same for an unknown login; CodeTooManyTries carries s, the seconds
+// to wait. A directory that cannot answer is no failed try.
+func (v *Service) Login(ctx context.Context, login, password string, from netip.Addr) (Identity, error) {
+	login = strings.TrimSpace(login)
+	if !askable(login, loginMost) || !askable(password, passwordMost) {
+		return Identity{}, &Error{Code: CodeWrongPassword} // an empty password is an anonymous bind: never asked
+	}
+	now, keys := v.cfg.Now(), v.door.keys(login, from)
+	if wait := v.door.tries.take(now, keys); wait > 0 {
+		return Identity{}, tooMany(wait)
+	}
+	who, err := v.prove(ctx, login, password)
+	if !wrongPassword(err) {
+		v.door.tries.give(now, keys)
+	}
+	if err != nil {
+		return Identity{}, err
+	}
+	return v.mint(ctx, who)
+}
+
+func askable(s string, most int) bool {
+	return s != "" && len(s) <= most && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
+}
+
+func (d *loginDoor) keys(login string, from netip.Addr) map[string]int {
+	place := source(from)
+	return map[string]int{
+		"login " + strings.ToLower(login) + " " + place: d.limits.Tries,
+		"place " + place: d.limits.Spray,
+	}
+}
+
+func tooMany(wait time.Duration) *Error {
+	s := int(math.Ceil(wait.Seconds()))
+	return &Error{Code: CodeTooManyTries, Args: Args{"s": strconv.Itoa(max(1, s))}}
+}
+
+func wrongPassword(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Code == CodeWrongPassword
+}
+
+// prove asks the directory, unless the same password was right a moment ago: SFTP clients open many connections.
+func (v *Service) prove(ctx context.Context, login, password string) (Identity, error) {
+	key, digest := strings.ToLower(login), v.door.digest(login, password)
+	if who, ok := v.door.recall(key, digest, v.cfg.Now()); ok {
+		return who, nil
+	}
+	if err := v.door.spend(ctx); err != nil {
+		return Identity{}, err
+	}
+	who, err := v.cfg.Directory.Authenticate(ctx, login, password)
+	switch {
+	case wrongPassword(err):
+		v.door.drop(key)
+		return Identity{}, err
+	case err != nil:
+		return Identity{}, err
+	case who.Key == "" || who.Login == "":
+		return Identity{}, &Error{Code: CodeDirectoryDeny, Err: errors.New("entry without a key or a login")}
+	}
+	v.door.remember(key, proof{digest, who, v.cfg.Now().Add(v.door.limits.Remember)}, v.cfg.Now())
+	return who, nil
+}
+
+// mint gives the identity its epoch, and refuses a role that may have nothing.
+func (v *Service) mint(ctx context.Context, who Identity) (Identity, error) {
+	if v.Plan(who).Sites == 0 && !who.Admin {
+		return Identity{}, &Error{Code: CodeNoRole, Args: Args{"login": who.Login}}
+	}
+	p, err := v.person(ctx, who.Key)
+	if err != nil {
+		return Identity{}, err
+	}
+	v.people.mu.Lock()
+	defer v.people.mu.Unlock()
+	who.Epoch = p.epoch
+	return who, nil
+}
+
+// spend takes one question from the budget, and waits for it only as long as a person would not notice.
+func (d *loginDoor) spend(ctx context.Context) error {
+	r := d.binds.Reserve()
+	wait := r.Delay()
+	if wait > time.Second {
+		r.Cancel()
+		return tooMany(wait)
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		r.Cancel()
+		return ctx.Err()
+	}
+}
+
+func (d *loginDoor) digest(login, password string) (sum [sha256.Size]byte) {
+	h := hmac.New(sha256.New, d.secret[:])
+	h.Write([]byte(strings.ToLower(login)))
+	h.Write([]byte{0})
+	h.Write([]byte(password))
+	h.Sum(sum[:0])
+	return sum
+}
+
+func (d *loginDoor) recall(key string, digest [sha256.Size]byte, now time.Time) (Identity, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p, ok := d.known[key]
+	if !ok || !now.Before(p.until) || !hmac.Equal(p.digest[:], digest[:]) {
+		return Identity{}, false
+	}
+	return p.who, true
+}
+
+func (d *loginDoor) remember(key string, p proof, now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for k, old := range d.known {
+		if !now.Before(old.until) {
+			delete(d.known, k)
+		}
+	}
+	d.known[key] = p
+}
+
+func (d *loginDoor) drop(key string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.known, key)
+}
+
+// forget drops what is remembered of a person, under whatever login they typed.
+func (d *loginDoor) forget(person string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for k, p := range d.known {
+		if p.who.Key == person {
+			delete(d.known, k)
+		}
+	}
+}

@@ -1,0 +1,131 @@
+// Package sitetest helps to test what stands on site: a store in memory, a directory of made-up people, and the
+// contract of site.Store as tests.
+package sitetest
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"petitpont/site"
+)
+
+// Store is a site.Store in memory. It outlives the services opened on it, as a file would.
+type Store struct {
+	// Fail, when set, is asked before each call by its name; its error is the answer.
+	Fail func(call string) error
+
+	mu     sync.Mutex
+	rows   map[site.ID]site.Site
+	epochs map[string]int64
+}
+
+var _ site.Store = (*Store)(nil)
+
+// NewStore returns an empty one.
+func NewStore() *Store {
+	return &Store{rows: map[site.ID]site.Site{}, epochs: map[string]int64{}}
+}
+
+func (m *Store) enter(ctx context.Context, call string) error {
+	if m.Fail != nil {
+		if err := m.Fail(call); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// Sites reads every row.
+func (m *Store) Sites(ctx context.Context) ([]site.Site, error) {
+	if err := m.enter(ctx, "sites"); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []site.Site
+	for _, s := range m.rows {
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// Add is as site.Store says.
+func (m *Store) Add(ctx context.Context, s site.Site, quota int) (site.Site, error) {
+	if err := m.enter(ctx, "add"); err != nil {
+		return site.Site{}, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	owned, slots := 0, map[int]bool{}
+	for _, row := range m.rows {
+		slots[row.Slot] = true
+		if row.Owner == s.Owner {
+			owned++
+		}
+	}
+	if owned >= quota {
+		return site.Site{}, site.ErrQuota
+	}
+	for id, row := range m.rows {
+		if row.Name == s.Name {
+			return site.Site{}, site.ErrNameTaken
+		}
+		if id == s.ID {
+			return site.Site{}, fmt.Errorf("id %s is there already", id)
+		}
+	}
+	for s.Slot = 1; slots[s.Slot]; s.Slot++ {
+	}
+	m.rows[s.ID] = s
+	return s, nil
+}
+
+// Update is as site.Store says.
+func (m *Store) Update(ctx context.Context, s site.Site) error {
+	if err := m.enter(ctx, "update"); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	row, ok := m.rows[s.ID]
+	if !ok {
+		return site.ErrNoRow
+	}
+	row.Want, row.State, row.Fault, row.Epoch = s.Want, s.State, s.Fault, s.Epoch
+	row.MadeAt, row.ChangedAt, row.UsedAt = s.MadeAt, s.ChangedAt, s.UsedAt
+	m.rows[s.ID] = row
+	return nil
+}
+
+// Remove is as site.Store says.
+func (m *Store) Remove(ctx context.Context, id site.ID) error {
+	if err := m.enter(ctx, "remove"); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.rows, id)
+	return nil
+}
+
+// Epoch is as site.Store says.
+func (m *Store) Epoch(ctx context.Context, key string) (int64, error) {
+	if err := m.enter(ctx, "epoch"); err != nil {
+		return 0, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.epochs[key], nil
+}
+
+// Revoke is as site.Store says.
+func (m *Store) Revoke(ctx context.Context, key string) (int64, error) {
+	if err := m.enter(ctx, "revoke"); err != nil {
+		return 0, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.epochs[key]++
+	return m.epochs[key], nil
+}
