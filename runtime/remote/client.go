@@ -130,15 +130,18 @@ func (c *Client) call(ctx context.Context, q request) (answer, error) {
 	return t.result()
 }
 
+// undoTime is how long a change that was broken off may take to be undone before the caller is let go.
+const undoTime = 10 * time.Second
+
 // talk is a call under way on the client's side.
 type talk struct {
 	ctx  context.Context
 	call string
 	wire *wire
-	stop func() bool // stops ctx from closing the connection
+	stop func() bool // stops ctx from breaking the call off
 }
 
-// begin connects and sends q. From then on the end of ctx closes the connection, which cancels the call at the server.
+// begin connects and sends q. From then on the end of ctx breaks the call off.
 func (c *Client) begin(ctx context.Context, q request) (*talk, error) {
 	q.V = Version
 	if size, err := json.Marshal(q); err != nil || len(size) > maxRequest {
@@ -149,13 +152,25 @@ func (c *Client) begin(ctx context.Context, q request) (*talk, error) {
 		return nil, down(ctx, q.Call, err)
 	}
 	t := &talk{ctx: ctx, call: q.Call, wire: newWire(conn).takeFiles()}
-	t.stop = context.AfterFunc(ctx, func() { _ = conn.Close() })
+	t.stop = context.AfterFunc(ctx, t.breakOff)
 	if err := t.wire.write(q); err != nil && !errors.Is(err, syscall.EPIPE) {
 		// EPIPE: the server has refused without reading; its answer, if any, says why.
 		t.end()
 		return nil, t.lost(err)
 	}
 	return t, nil
+}
+
+// breakOff makes the server cancel the call. A change is waited for, since a driver promises that nothing is left
+// behind once it has answered; a look or an opening is just dropped.
+func (t *talk) breakOff() {
+	switch t.call {
+	case "create", "start", "freeze", "thaw", "stop", "destroy", "limits":
+		_ = t.wire.conn.SetReadDeadline(time.Now().Add(undoTime))
+		_ = t.wire.conn.CloseWrite()
+	default:
+		_ = t.wire.conn.Close()
+	}
 }
 
 // connect waits while the server's queue is full, which a burst of calls can cause, but not for a server to appear.
@@ -186,7 +201,7 @@ func (t *talk) next() (answer, error) {
 		case err != nil:
 			return answer{}, t.lost(err)
 		case a.Err != nil:
-			return answer{}, a.Err.unpack()
+			return answer{}, t.blame(a.Err.unpack())
 		case a.Step == "":
 			return a, nil
 		}
@@ -204,6 +219,14 @@ func (t *talk) result() (answer, error) {
 }
 
 func (t *talk) lost(err error) error { return down(t.ctx, t.call, err) }
+
+// blame lets the caller's own ctx speak first: to the server a deadline here is a call that was broken off.
+func (t *talk) blame(err error) error {
+	if cause := t.ctx.Err(); cause != nil && errors.Is(err, context.Canceled) && !errors.Is(err, cause) {
+		return fmt.Errorf("runtime %s: %w: %w", t.call, cause, err)
+	}
+	return err
+}
 
 // end closes the connection and what came with it and was not taken.
 func (t *talk) end() {

@@ -45,15 +45,19 @@ func (c *call) obey(p runtime.Process, hangup func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.control = func(m control) {
-		switch {
-		case m.Hangup:
-			hangup()
-		case m.Rows > 0 && m.Cols > 0:
-			if err := p.Resize(m.Rows, m.Cols); err != nil {
-				c.server.options.Log.Debug("resize", "id", c.ID, "err", err)
-			}
+		if m.Hangup {
+			go hangup() // it waits for the end, and the client may go meanwhile
+			return
 		}
+		_ = c.wire.write(answer{V: Version, Refused: packError(resize(p, m))})
 	}
+}
+
+func resize(p runtime.Process, m control) error {
+	if m.Rows == 0 || m.Cols == 0 {
+		return invalid("terminal of %d by %d", m.Rows, m.Cols)
+	}
+	return p.Resize(m.Rows, m.Cols)
 }
 
 // handOver sends the process's descriptors: stdin, stdout and, without a terminal, stderr.

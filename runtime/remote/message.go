@@ -49,6 +49,7 @@ type answer struct {
 	Step      runtime.Step       `json:"step,omitempty"`
 	Exit      *exit              `json:"exit,omitempty"`
 	Err       *failure           `json:"err,omitempty"`
+	Refused   *failure           `json:"refused,omitempty"` // of a control line; nil: it was done
 	Addr      netip.AddrPort     `json:"addr,omitzero"`
 	List      []runtime.Info     `json:"list,omitempty"`
 	Usage     *runtime.Usage     `json:"usage,omitempty"`

@@ -2,9 +2,11 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"petitpont/runtime"
@@ -13,10 +15,16 @@ import (
 // hangupTime is how long a process that was hung up may take to end before its control channel is given up.
 const hangupTime = time.Minute
 
+// resizeTime is how long the server may take to resize a terminal.
+const resizeTime = 5 * time.Second
+
 // process is a running Cmd: its descriptors are our own, its connection only controls it.
 type process struct {
 	talk                  *talk
 	stdin, stdout, stderr *os.File // stderr is nil with a terminal
+
+	resizing sync.Mutex // one control line is answered at a time
+	answered chan error // its answer
 
 	ended chan struct{} // closed once code and err are set
 	code  int
@@ -58,7 +66,8 @@ func newProcess(t *talk, tty bool) (*process, error) {
 		return nil, t.lost(errGarbled)
 	}
 	t.ctx = context.WithoutCancel(t.ctx)
-	p := &process{talk: t, stdin: files[0], stdout: files[1], ended: make(chan struct{})}
+	p := &process{talk: t, stdin: files[0], stdout: files[1],
+		answered: make(chan error, 1), ended: make(chan struct{})}
 	if !tty {
 		p.stderr = files[2]
 	}
@@ -67,15 +76,29 @@ func newProcess(t *talk, tty bool) (*process, error) {
 	return p, nil
 }
 
-// await reads the last line of the call. It is the only reader of the wire.
+// await reads the answers to control lines and then the last line of the call. It is the only reader of the wire.
 func (p *process) await() {
-	a, err := p.talk.result()
-	p.code, p.err = a.Code, err
-	close(p.ended)
+	defer close(p.ended)
+	for {
+		a, err := p.talk.next()
+		if err != nil || a.Done {
+			p.code, p.err = a.Code, err
+			return
+		}
+		select {
+		case p.answered <- a.Refused.unpack():
+		default: // nobody asked
+		}
+	}
 }
 
 func (p *process) Stdin() io.WriteCloser { return p.stdin }
-func (p *process) Stdout() io.Reader     { return p.stdout }
+func (p *process) Stdout() io.Reader {
+	if p.stderr == nil {
+		return terminal{p.stdout}
+	}
+	return p.stdout
+}
 
 func (p *process) Stderr() io.Reader {
 	if p.stderr == nil {
@@ -84,12 +107,32 @@ func (p *process) Stderr() io.Reader {
 	return p.stderr
 }
 
-// Resize tells the terminal its size. It does not wait for it to be done.
+// Resize returns once the terminal has its new size, so that what is typed next finds it.
 func (p *process) Resize(rows, cols uint16) error {
+	p.resizing.Lock()
+	defer p.resizing.Unlock()
 	if err := p.talk.wire.write(control{Rows: rows, Cols: cols}); err != nil {
+		return p.over(err)
+	}
+	select {
+	case err := <-p.answered:
+		return err
+	case <-p.ended:
+		return os.ErrProcessDone
+	case <-time.After(resizeTime):
+		_ = p.talk.wire.conn.Close() // an answer out of turn must not meet the next question
+		return p.talk.lost(context.DeadlineExceeded)
+	}
+}
+
+// over says why a control line could not be sent.
+func (p *process) over(err error) error {
+	select {
+	case <-p.ended:
+		return os.ErrProcessDone
+	default:
 		return p.talk.lost(err)
 	}
-	return nil
 }
 
 func (p *process) Wait() (int, error) {
@@ -118,4 +161,15 @@ func (p *process) hangup() error {
 		p.talk.wire.close()
 	}()
 	return nil
+}
+
+// terminal reads a pty; its last process gone is an end, for which the kernel says EIO.
+type terminal struct{ *os.File }
+
+func (t terminal) Read(b []byte) (int, error) {
+	n, err := t.File.Read(b)
+	if errors.Is(err, syscall.EIO) {
+		err = io.EOF
+	}
+	return n, err
 }

@@ -14,6 +14,7 @@
 // After the answer to Exec the connection stays open as the process's control channel:
 //
 //	{"rows":40,"cols":120} ──────────────────▶ Resize
+//	        ◀───────────────────────────────── {"v":1}
 //	{"hangup":true}, or close ───────────────▶ Close
 //	        ◀───────────────────────────────── {"v":1,"done":true,"code":0}         Wait
 //

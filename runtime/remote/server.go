@@ -20,6 +20,8 @@ import (
 type Options struct {
 	AllowUIDs []uint32     // users who may call, besides root
 	Log       *slog.Logger // nil: slog.Default
+
+	requestTime time.Duration // from the connection to a whole request
 }
 
 // Serve answers calls that come in at l with d, until ctx ends; then it cancels the calls under way, waits for them
@@ -27,6 +29,9 @@ type Options struct {
 func Serve(ctx context.Context, l *net.UnixListener, d runtime.Driver, o Options) error {
 	if o.Log == nil {
 		o.Log = slog.Default()
+	}
+	if o.requestTime == 0 {
+		o.requestTime = requestTime
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	s := &server{ctx: ctx, driver: d, options: o, slots: make(chan struct{}, maxCalls)}
@@ -114,9 +119,9 @@ func (s *server) admit(c *net.UnixConn) error {
 	return nil
 }
 
-// read takes the request, whole and checked, within requestTime.
+// read takes the request, whole and checked, before the client has lost its turn.
 func (s *server) read(w *wire) (request, error) {
-	if err := w.conn.SetReadDeadline(time.Now().Add(requestTime)); err != nil {
+	if err := w.conn.SetReadDeadline(time.Now().Add(s.options.requestTime)); err != nil {
 		return request{}, err
 	}
 	line, err := w.readLine(maxRequest)
