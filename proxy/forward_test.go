@@ -519,11 +519,12 @@ func TestADownloadOnWhichNothingMovesIsGivenUp(t *testing.T) {
 // D7: slots, and with them addresses, are used again.
 func TestAConnectionOfADeletedSiteNeverServesItsSuccessor(t *testing.T) {
 	w := newWorld(t, nil)
-	owner := "first"
+	var owner atomic.Value
+	owner.Store("first")
 	var conns atomic.Int64
 	first := w.raw("first", func(conn net.Conn) {
 		conns.Add(1)
-		said := owner // a process that lives on says what it was
+		said := owner.Load().(string) // a process that lives on says what it was
 		br := bufio.NewReader(conn)
 		for {
 			if _, err := http.ReadRequest(br); err != nil {
@@ -535,7 +536,7 @@ func TestAConnectionOfADeletedSiteNeverServesItsSuccessor(t *testing.T) {
 	same(t, "first", w.do("GET", "http://first.test/", nil).body, "first")
 	same(t, "again", w.do("GET", "http://first.test/", nil).body, "first")
 	same(t, "connections", conns.Load(), 1)
-	owner = "second"
+	owner.Store("second")
 	w.add("second", first.addr)
 	same(t, "second", w.do("GET", "http://second.test/", nil).body, "second")
 	same(t, "connections", conns.Load(), 2)

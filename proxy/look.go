@@ -10,18 +10,18 @@ import (
 // and none of the panel's, which has nothing to do there. The page's policy allows exactly this style and this script
 // by their hashes.
 
-const style = `:root{color-scheme:light dark;--bg:#f4f7fa;--fg:#1c2733;--soft:#516273;--line:#d5dee7;--ink:#33658a;--water:#9dbdd6;--glow:#e0a437;--btn:#2b5f86;--on:#fff}
-@media(prefers-color-scheme:dark){:root{--bg:#11181f;--fg:#e8eef4;--soft:#a3b3c2;--line:#2b3743;--ink:#86b6d9;--water:#31526c;--glow:#f0c674;--btn:#86b6d9;--on:#0d1a24}}
+const style = `:root{color-scheme:light dark;--bg:#f4f6f8;--fg:#1b2733;--soft:#55626f;--line:#dde3e9;--ink:#17597a;--water:#a3c4d6;--glow:#dda23a;--on:#fff}
+@media(prefers-color-scheme:dark){:root{--bg:#12171c;--fg:#e6ebf0;--soft:#a3b0bc;--line:#2d3740;--ink:#7cc4e8;--water:#2f5468;--glow:#f1cb85;--on:#0b2230}}
 *{box-sizing:border-box}
 body{margin:0;min-height:100vh;display:flex;flex-direction:column;align-items:center;justify-content:center;padding:24px;background:var(--bg);color:var(--fg);font:17px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;text-align:center}
 main{width:100%;max-width:34rem}
-svg{width:100%;max-width:300px;height:auto;fill:none;stroke:var(--ink);stroke-width:4;stroke-linecap:round;stroke-linejoin:round}
+svg{width:100%;max-width:300px;height:auto;fill:none;stroke:var(--ink);stroke-width:5;stroke-linecap:round;stroke-linejoin:round}
 h1{font-size:1.75rem;line-height:1.25;font-weight:650;margin:20px 0 10px;text-wrap:balance}
 h2{font-size:1.1rem;margin:0 0 4px}
 p{margin:0 0 12px;overflow-wrap:anywhere;text-wrap:pretty}
-.b{display:inline-block;margin:10px 0 6px;padding:10px 24px;border-radius:8px;background:var(--btn);color:var(--on);text-decoration:none;font-weight:600}
+.b{display:inline-block;margin:10px 0 6px;padding:10px 24px;border-radius:8px;background:var(--ink);color:var(--on);text-decoration:none;font-weight:600}
 .o a{color:var(--ink);text-underline-offset:3px}
-a:focus-visible{outline:3px solid var(--glow);outline-offset:3px}
+a:focus-visible{outline:3px solid var(--ink);outline-offset:3px}
 section{margin-top:22px;padding-top:18px;border-top:1px solid var(--line);color:var(--soft);font-size:.94rem}
 small,footer{color:var(--soft);font-size:.82rem}
 footer{margin-top:32px}
@@ -48,27 +48,29 @@ func hash(s string) string {
 	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// The little bridge, in five weathers.
+// The panel's little bridge, in five weathers.
 const (
-	water   = `<path class="w" d="M26 104q12-7 24 0t24 0 24 0 24 0 24 0 24 0 24 0 24 0"/><path class="w" d="M74 116q12-7 24 0t24 0 24 0 24 0"/>`
-	bridge  = `<path d="M14 76Q120 34 226 76M62 98V62M178 98V62M62 92a58 36 0 0 1 116 0"/>`
-	sceneUp = water + bridge
+	water = `<path class="w" d="M26 112q12-7 24 0t24 0 24 0 24 0 24 0 24 0 24 0 24 0"/><path class="w" d="M74 123q12-7 24 0t24 0 24 0 24 0"/>`
+	arch  = ` pathLength="100" d="M26 74C64 14 176 14 214 74"/>`
+	deck  = `<path d="M14 98h212"/>`
+	sides = `<path d="M74 44v40M166 44v40"/>`
+	whole = water + deck + sides + `<path d="M120 31v53"/><path` + arch
 
-	sceneNight   = `<path class="g" d="M196 10a16 16 0 1 0 14 24 13 13 0 0 1-14-24z"/><circle class="g" cx="52" cy="22" r="2"/><circle class="g" cx="92" cy="10" r="1.5"/><circle class="g" cx="150" cy="20" r="1.5"/>` + sceneUp
-	sceneClosed  = sceneUp + `<path class="s" d="M96 24h48M96 34h48M102 24v24M138 24v24"/>`
-	sceneMissing = water + `<path d="M14 76q33-13 68-18M226 76q-33-13-68-18M62 98V63M178 98V63M62 92q4-15 15-23M178 92q-4-15-15-23"/><path class="s" stroke-dasharray="1 10" d="M96 56q24-3 48 0"/>`
-	sceneBroken  = water + `<path d="M14 76Q62 57 111 55M226 76q-44-17-92-20M62 98V62M178 98V62M62 92q10-28 44-35M178 92q-6-20-30-30"/><path class="s" d="m118 46 6 9-9 8 7 10"/>`
-	sceneCrowd   = sceneUp + `<circle class="g" cx="60" cy="46" r="6"/><circle class="g" cx="84" cy="38" r="6"/><circle class="g" cx="108" cy="34" r="6"/><circle class="g" cx="132" cy="34" r="6"/><circle class="g" cx="156" cy="38" r="6"/><circle class="g" cx="180" cy="46" r="6"/>`
+	sceneNight   = whole + `<path class="g" d="M206 8a16 16 0 1 0 14 24 13 13 0 0 1-14-24z"/><circle class="g" cx="30" cy="34" r="2"/><circle class="g" cx="66" cy="12" r="1.5"/><circle class="g" cx="158" cy="10" r="1.5"/>`
+	sceneClosed  = whole + `<rect class="s" x="192" y="9" width="25" height="25" rx="6"/>`
+	sceneMissing = water + sides + `<path d="M14 98h76M150 98h76"/><path stroke-dasharray="36 28 36"` + arch + `<path class="s" stroke-dasharray=".1 5.5 .1 5.5 .1 5.5 .1 5.5 .1 77.5" stroke-dashoffset="-38.7"` + arch
+	sceneBroken  = water + deck + sides + `<path stroke-dasharray="44 12 44"` + arch + `<path class="s" d="m117 17 7 10-9 8 7 11"/>`
+	sceneCrowd   = whole + `<circle class="g" cx="42" cy="88" r="5"/><circle class="g" cx="58" cy="88" r="5"/><circle class="g" cx="90" cy="88" r="5"/><circle class="g" cx="106" cy="88" r="5"/><circle class="g" cx="134" cy="88" r="5"/><circle class="g" cx="150" cy="88" r="5"/><circle class="g" cx="182" cy="88" r="5"/><circle class="g" cx="198" cy="88" r="5"/>`
 )
 
-const icon = `<link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32' fill='none' stroke='%234a86b0' stroke-width='3' stroke-linecap='round'%3E%3Cpath d='M2 18Q16 6 30 18M8 26V14M24 26V14M8 25a8 8 0 0 1 16 0'/%3E%3C/svg%3E">`
+const icon = `<link rel="icon" href="data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Crect width='32' height='32' rx='7' fill='%2317597a'/%3E%3Cpath d='M5 17C10 9 22 9 27 17M10.5 14v8M16 12v10M21.5 14v8M5 23.5h22' fill='none' stroke='%23fff' stroke-width='2.2' stroke-linecap='round'/%3E%3C/svg%3E">`
 
 var layout = template.Must(template.New("page").Parse(`<!doctype html>
 <html lang="{{.First.Lang}}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><meta name="robots" content="noindex">
 <title>{{.First.Title}}</title>` + icon + `
 {{if .Poll}}<noscript><meta http-equiv="refresh" content="3"></noscript>{{else if .Retry}}<noscript><meta http-equiv="refresh" content="{{.Retry}}"></noscript>{{end}}
 <style>` + style + `</style></head>
-<body{{if and .Retry (not .Poll)}} data-retry="{{.Retry}}"{{end}}><main><svg viewBox="0 0 240 124" aria-hidden="true">{{.Scene}}</svg>
+<body{{if and .Retry (not .Poll)}} data-retry="{{.Retry}}"{{end}}><main><svg viewBox="0 0 240 130" aria-hidden="true">{{.Scene}}</svg>
 {{with .First}}<h1>{{.Title}}</h1><p>{{.Text}}</p>{{if .Long}}<p id="long" role="status" data-text="{{.Long}}"></p>{{end}}{{if .Again}}<p><a class="b" href="">{{.Again}}</a></p>{{end}}
 {{if .Owner}}<p class="o"><a href="{{$.Owner}}">{{.Owner}}</a></p>{{end}}{{if .Ref}}<p><small>{{.Ref}}</small></p>{{end}}{{end}}
 {{range .Rest}}<section lang="{{.Lang}}"><h2>{{.Title}}</h2><p>{{.Text}}</p>{{if .Owner}}<p class="o"><a href="{{$.Owner}}">{{.Owner}}</a></p>{{end}}</section>{{end}}</main>
