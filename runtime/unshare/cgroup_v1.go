@@ -1,0 +1,162 @@
+package unshare
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/moby/sys/mountinfo"
+
+	"petitpont/runtime"
+)
+
+// v1 is a host where every controller has a tree of its own.
+type v1 struct {
+	instance string
+	roots    map[string]string // mount point by controller
+}
+
+var v1Controllers = []string{"memory", "cpu", "cpuacct", "pids", "freezer"}
+
+func openV1(instance string) (hierarchy, error) {
+	h := v1{instance: instance, roots: map[string]string{}}
+	mounts, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("cgroup"))
+	if err != nil {
+		return nil, fmt.Errorf("read mounts: %w", err)
+	}
+	for _, m := range mounts {
+		for _, c := range v1Controllers {
+			if hasOption(m.VFSOptions, c) && m.Root == "/" {
+				h.roots[c] = m.Mountpoint
+			}
+		}
+	}
+	for _, c := range v1Controllers {
+		if h.roots[c] == "" {
+			return nil, fmt.Errorf("this host has no cgroup controller %s", c)
+		}
+		if err := h.dir(c, "").mkdir(); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+func (h v1) dir(controller, id string) cgroupDir {
+	return cgroupDir(filepath.Join(h.roots[controller], h.instance, id))
+}
+
+func (h v1) open(id string) group {
+	g := v1Group{}
+	for _, c := range v1Controllers {
+		if d := h.dir(c, id); !slices.Contains(g.dirs, d) { // cpu and cpuacct are often one tree
+			g.dirs = append(g.dirs, d)
+		}
+	}
+	g.memory, g.cpu, g.acct, g.pids, g.freezer = h.dir("memory", id), h.dir("cpu", id), h.dir("cpuacct", id), h.dir("pids", id), h.dir("freezer", id)
+	g.run = cgroupDir(filepath.Join(string(g.freezer), "run"))
+	return g
+}
+
+func (h v1) make(id string, l runtime.Limits) (group, error) {
+	g := h.open(id).(v1Group)
+	for _, d := range append(slices.Clone(g.dirs), g.run) {
+		if err := d.mkdir(); err != nil {
+			return nil, errors.Join(err, g.remove())
+		}
+	}
+	if err := g.limit(l); err != nil {
+		return nil, errors.Join(err, g.remove())
+	}
+	return g, nil
+}
+
+func (h v1) list() ([]string, error) {
+	var all []string
+	for _, c := range v1Controllers {
+		names, err := h.dir(c, "").children()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, names...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+func (h v1) removeAll() error {
+	var errs []error
+	for _, c := range v1Controllers {
+		errs = append(errs, h.dir(c, "").rmdir())
+	}
+	return errors.Join(errs...)
+}
+
+type v1Group struct {
+	dirs                                  []cgroupDir // of all controllers, each once
+	memory, cpu, acct, pids, freezer, run cgroupDir
+}
+
+const cpuPeriod = 100_000 // microseconds
+
+func (g v1Group) limit(l runtime.Limits) error {
+	quota := l.CPU * cpuPeriod / 1000
+	return errors.Join(
+		g.memory.write("memory.limit_in_bytes", strconv.FormatInt(l.Memory, 10)),
+		g.cpu.write("cpu.cfs_quota_us", strconv.Itoa(quota)),
+		g.pids.write("pids.max", strconv.Itoa(l.Procs)))
+}
+
+// spawn forks from a thread that stands in the group: a thread may move itself without the lock that moving another
+// process takes.
+func (g v1Group) spawn(start func(*syscall.SysProcAttr) error) (err error) {
+	aside(func() {
+		for _, d := range g.dirs {
+			if err = d.write("tasks", "0"); err != nil {
+				return
+			}
+		}
+		err = start(&syscall.SysProcAttr{})
+	})
+	return err
+}
+
+func (g v1Group) entry() (*os.File, error) {
+	return os.OpenFile(filepath.Join(string(g.run), "tasks"), os.O_WRONLY, 0)
+}
+
+func (g v1Group) freeze(on bool) error {
+	state := map[bool]string{true: "FROZEN", false: "THAWED"}[on]
+	if err := g.run.write("freezer.state", state); err != nil {
+		return err
+	}
+	return settled(state, func() bool { return g.run.read("freezer.state") == state })
+}
+
+func (g v1Group) frozen() bool {
+	state := g.run.read("freezer.state")
+	return state == "FROZEN" || state == "FREEZING"
+}
+
+func (g v1Group) usage() (usage, error) {
+	held := g.memory.number("memory.usage_in_bytes") - g.memory.field("memory.stat", "total_inactive_file")
+	return usage{memory: max(held, 0), memoryMax: g.memory.number("memory.limit_in_bytes"),
+		procs: int(g.pids.number("pids.current")), cpu: time.Duration(g.acct.number("cpuacct.usage"))}, nil
+}
+
+func (g v1Group) oomKills() int64 { return g.memory.field("memory.oom_control", "oom_kill") }
+
+func (g v1Group) procs() []int { return g.pids.procs() }
+
+func (g v1Group) remove() error {
+	errs := []error{g.run.rmdir()}
+	for _, d := range g.dirs {
+		errs = append(errs, d.rmdir())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,87 @@
+package unshare
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"petitpont/runtime"
+)
+
+// growImage enlarges an image, and the file system in it if that is mounted; else the next mount does.
+// A crash in between leaves a longer file, which is harmless. The caller holds c.mu.
+func (d *Driver) growImage(ctx context.Context, c *container, size int64) error {
+	d.mu.Lock()
+	left, err := d.available()
+	d.mu.Unlock()
+	if more := size - c.record.Spec.Limits.Disk; err != nil {
+		return err
+	} else if left < more {
+		return fmt.Errorf("%w: %d bytes more wanted, %d may be promised", runtime.ErrNoSpace, more, left)
+	}
+	if err := d.step(ctx, "grow image"); err != nil {
+		return err
+	}
+	if err := os.Truncate(d.image(c.record.Spec.ID), size); err != nil {
+		return err
+	}
+	if c.box == nil || !c.box.alive() {
+		return nil
+	}
+	device, err := d.loopOf(c.record.Spec.ID)
+	if err != nil {
+		return err
+	}
+	return growDevice(device, size)
+}
+
+// loopOf finds the loop device that carries our label for the id.
+func (d *Driver) loopOf(id string) (string, error) {
+	for device, label := range loops() {
+		if label == d.Instance+":"+id {
+			return device, nil
+		}
+	}
+	return "", fmt.Errorf("no loop device of %s", id)
+}
+
+// loops are the attached loop devices with their labels.
+func loops() map[string]string {
+	found := map[string]string{}
+	used, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	for _, path := range used {
+		device := filepath.Join("/dev", strings.Split(path, "/")[3])
+		f, err := os.Open(device)
+		if err != nil {
+			continue
+		}
+		if s, err := unix.IoctlLoopGetStatus64(int(f.Fd())); err == nil {
+			found[device] = unix.ByteSliceToString(s.File_name[:])
+		}
+		_ = f.Close()
+	}
+	return found
+}
+
+// growDevice tells the loop device, then the file system. A second mount of the same device is the same file system.
+func growDevice(device string, size int64) error {
+	loop, err := os.OpenFile(device, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	err = unix.IoctlSetInt(int(loop.Fd()), unix.LOOP_SET_CAPACITY, 0)
+	if err = errors.Join(err, loop.Close()); err != nil {
+		return fmt.Errorf("grow loop device: %w", err)
+	}
+	m, err := mountImage(device)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(m) }()
+	return growMounted(m, size)
+}

@@ -1,0 +1,143 @@
+package unshare
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"petitpont/runtime"
+)
+
+// blanks keeps one empty image per size: mkfs takes 30 ms, cloning what it made takes one or two.
+type blanks struct {
+	dir string
+	mu  sync.Mutex
+}
+
+// clone makes path a new, empty file system with that much room. The bytes are on the disk when it returns.
+func (b *blanks) clone(ctx context.Context, path string, l runtime.Limits) error {
+	blank, err := b.get(ctx, l)
+	if err != nil {
+		return err
+	}
+	from, err := os.Open(blank)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = from.Close() }()
+	to, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(copySparse(to, from, l.Disk), to.Sync(), to.Close())
+}
+
+// get returns the blank image of a size, made now if there is none.
+func (b *blanks) get(ctx context.Context, l runtime.Limits) (string, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	path := filepath.Join(b.dir, fmt.Sprintf("%d-%d.img", l.Disk, l.Inodes))
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	skeleton, err := os.MkdirTemp(b.dir, ".skeleton-")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = os.RemoveAll(skeleton) }()
+	if err := makeSkeleton(skeleton); err != nil {
+		return "", fmt.Errorf("make skeleton: %w", err)
+	}
+	temp := path + ".new"
+	if err := mkfs(ctx, temp, skeleton, l); err != nil {
+		return "", errors.Join(err, removeIfThere(temp))
+	}
+	return path, os.Rename(temp, path)
+}
+
+// makeSkeleton holds the two folders of an overlay. They belong to root, unshifted: the mount's idmap makes that the
+// site's own root.
+func makeSkeleton(dir string) error {
+	return errors.Join(
+		os.Chmod(dir, 0o755), os.Chown(dir, 0, 0),
+		os.Mkdir(filepath.Join(dir, "upper"), 0o755), os.Mkdir(filepath.Join(dir, "work"), 0o755))
+}
+
+// mkfs writes as little as it can: a small journal, nothing reserved, and no background zeroing later, because a
+// sparse file reads as zeros already.
+func mkfs(ctx context.Context, path, skeleton string, l runtime.Limits) error {
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		return err
+	}
+	if err := os.Truncate(path, l.Disk); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "mkfs.ext4", "-q", "-F", "-b", "4096", "-m", "0", "-J", "size=4",
+		"-N", fmt.Sprint(l.Inodes), "-E", "lazy_itable_init=1,lazy_journal_init=1,assume_storage_prezeroed=1",
+		"-d", skeleton, path).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("mkfs.ext4: %w: %s", err, out)
+	}
+	return nil
+}
+
+// copySparse copies what is not a hole. File systems that can share blocks do that instead.
+func copySparse(to, from *os.File, size int64) error {
+	if unix.IoctlFileClone(int(to.Fd()), int(from.Fd())) == nil {
+		return nil
+	}
+	if err := to.Truncate(size); err != nil {
+		return err
+	}
+	for at := int64(0); ; {
+		data, err := from.Seek(at, unix.SEEK_DATA)
+		if errors.Is(err, unix.ENXIO) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		hole, err := from.Seek(data, unix.SEEK_HOLE)
+		if err != nil {
+			return err
+		}
+		if _, err := from.Seek(data, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err := to.Seek(data, io.SeekStart); err != nil {
+			return err
+		}
+		if _, err := io.CopyN(to, from, hole-data); err != nil {
+			return err
+		}
+		at = hole
+	}
+}
+
+// available is what may still be promised (RULE LEDGER): what is free now, plus what the sites' images already hold
+// of what they were promised, minus a reserve, minus every promise. The caller holds d.mu.
+func (d *Driver) available() (int64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(d.Data, &st); err != nil {
+		return 0, fmt.Errorf("ask for free space: %w", err)
+	}
+	left := int64(st.Bavail)*st.Bsize - d.Reserve
+	for id, c := range d.sites {
+		left -= c.record.Spec.Limits.Disk
+		var f unix.Stat_t
+		if unix.Stat(d.image(id), &f) == nil {
+			left += f.Blocks * 512
+		}
+	}
+	return left, nil
+}

@@ -1,0 +1,81 @@
+package unshare
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"petitpont/runtime"
+)
+
+// What becomes a path, a cgroup, an interface or an argument looks like this, and like nothing else (RULE ARG).
+var (
+	idForm       = regexp.MustCompile(`^[a-z0-9]{10}$`)
+	templateForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+	versionForm  = regexp.MustCompile(`^[0-9]{8}-[0-9]{1,4}$`)
+	hostForm     = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	serviceForm  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
+	envForm      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
+)
+
+// Limits a site has when its Spec does not say, and the least it can live with.
+var (
+	defaults = runtime.Limits{Disk: 1 << 30, Inodes: 65536, Memory: 256 << 20, CPU: 1000, Procs: 128}
+	least    = runtime.Limits{Disk: 16 << 20, Inodes: 1024, Memory: 16 << 20, CPU: 10, Procs: 8}
+)
+
+const (
+	maxServices = 8       // petitpont-init holds as many
+	maxEnv      = 8 << 10 // bytes: it is sent to init once per service, in one packet
+)
+
+func checkSpec(s runtime.Spec) error {
+	for what, ok := range map[string]bool{
+		"id":       idForm.MatchString(s.ID),
+		"template": templateForm.MatchString(s.Template),
+		"hostname": hostForm.MatchString(s.Hostname),
+		"slot":     s.Slot >= 0 && s.Slot < 1<<15,
+		"services": len(s.Services) <= maxServices,
+		"env":      len(strings.Join(s.Env, " ")) <= maxEnv,
+	} {
+		if !ok {
+			return fmt.Errorf("%w: %s", runtime.ErrInvalid, what)
+		}
+	}
+	for _, name := range s.Services {
+		if !serviceForm.MatchString(name) {
+			return fmt.Errorf("%w: service name %q", runtime.ErrInvalid, name)
+		}
+	}
+	for _, e := range s.Env {
+		if !envForm.MatchString(e) || strings.ContainsRune(e, 0) {
+			return fmt.Errorf("%w: environment %q", runtime.ErrInvalid, e)
+		}
+	}
+	return checkLimits(s.Limits)
+}
+
+func checkLimits(l runtime.Limits) error {
+	for what, n := range map[string][2]int64{"disk": {l.Disk, least.Disk}, "inodes": {l.Inodes, least.Inodes},
+		"memory": {l.Memory, least.Memory}, "cpu": {int64(l.CPU), int64(least.CPU)}, "procs": {int64(l.Procs), int64(least.Procs)}} {
+		if n[0] != 0 && n[0] < n[1] {
+			return fmt.Errorf("%w: limit of %s is %d, the least is %d", runtime.ErrInvalid, what, n[0], n[1])
+		}
+	}
+	return nil
+}
+
+// withDefaults fills what is zero, and rounds the disk up to whole MiB, so that few blank images serve all.
+func withDefaults(l runtime.Limits) runtime.Limits {
+	l.Disk, l.Inodes, l.Memory = or(l.Disk, defaults.Disk), or(l.Inodes, defaults.Inodes), or(l.Memory, defaults.Memory)
+	l.CPU, l.Procs = or(l.CPU, defaults.CPU), or(l.Procs, defaults.Procs)
+	l.Disk = (l.Disk + 1<<20 - 1) &^ (1<<20 - 1)
+	return l
+}
+
+func or[T int | int64](v, otherwise T) T {
+	if v == 0 {
+		return otherwise
+	}
+	return v
+}

@@ -1,0 +1,132 @@
+package stage
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// bench is where the layers are put together: a directory every Linux has, and of which nothing is wanted here.
+// What is mounted on it is in our own mount namespace and goes away with the old root.
+const bench = "/proc"
+
+// build makes the tree, moves into it and leaves nothing of the host behind. It returns the root of the new devpts.
+func build(p Plan, image, template int) (terminals int, err error) {
+	root, err := overlay(image, template)
+	if err != nil {
+		return -1, err
+	}
+	if err := probe(root); err != nil {
+		return -1, err
+	}
+	null, err := copyOf(unix.AT_FDCWD, "/dev/null")
+	if err != nil {
+		return -1, err
+	}
+	if terminals, err = devices(root, p.Tmp); err != nil {
+		return -1, fmt.Errorf("/dev: %w", err)
+	}
+	if err := scratch(root, p.Tmp); err != nil {
+		return -1, err
+	}
+	if err := kernelViews(root, null); err != nil { // last: it ends with a ceiling of no further mount namespaces
+		return -1, err
+	}
+	if err := pivot(root); err != nil {
+		return -1, err
+	}
+	return terminals, settle(p)
+}
+
+// overlay joins template and image. The child mounts it, with userxattr: from the host it fails on kernels before
+// 6.13 or turns silently read-only. The layers are attached first, because older kernels refuse detached ones.
+func overlay(image, template int) (root int, err error) {
+	m, err := fresh("tmpfs", inert, "size=64k", "nr_inodes=16")
+	if err != nil {
+		return -1, err
+	}
+	if err := unix.MoveMount(m, "", unix.AT_FDCWD, bench, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return -1, fmt.Errorf("attach bench: %w", err)
+	}
+	for name, layer := range map[string]int{"image": image, "template": template} {
+		if err := place(layer, m, name); err != nil {
+			return -1, err
+		}
+	}
+	root, err = fresh("overlay", quiet, "lowerdir="+bench+"/template", "upperdir="+bench+"/image/upper",
+		"workdir="+bench+"/image/work", "userxattr")
+	if err != nil {
+		return -1, err
+	}
+	return root, place(root, m, "root")
+}
+
+func place(m, dir int, name string) error {
+	if err := unix.Mkdirat(dir, name, 0o755); err != nil {
+		return fmt.Errorf("make %s: %w", name, err)
+	}
+	return attach(m, dir, name)
+}
+
+// probe writes once: an overlay whose upper layer does not fit turns silently read-only.
+func probe(root int) error {
+	const name = ".petitpont-probe"
+	if err := unix.Mkdirat(root, name, 0); err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("write to the site's disk: %w", err)
+	}
+	if err := unix.Unlinkat(root, name, unix.AT_REMOVEDIR); err != nil {
+		return fmt.Errorf("write to the site's disk: %w", err)
+	}
+	return nil
+}
+
+// scratch gives /tmp and /run, which start empty each time and count as memory (RULE BUDGET).
+func scratch(root int, size int64) error {
+	for name, mode := range map[string]string{"tmp": "1777", "run": "0755"} {
+		if err := mountAt(root, name, "tmpfs", quiet, "mode="+mode, "nr_inodes=16384", "size="+strconv.FormatInt(size, 10)); err != nil {
+			return err
+		}
+	}
+	run, err := open(root, "run", unix.O_PATH|unix.O_DIRECTORY) // the fresh one: what is mounted there is ours
+	if err != nil {
+		return fmt.Errorf("open /run: %w", err)
+	}
+	defer func() { _ = unix.Close(run) }()
+	if err := unix.Mkdirat(run, "lock", 0o1777); err != nil {
+		return fmt.Errorf("make /run/lock: %w", err)
+	}
+	return unix.Fchmodat(run, "lock", 0o1777, 0)
+}
+
+func mountAt(root int, name, kind string, attrs int, options ...string) error {
+	at, err := folder(root, name, 0o755)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(at) }()
+	m, err := fresh(kind, attrs, options...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = unix.Close(m) }()
+	if err := move(m, at); err != nil {
+		return fmt.Errorf("attach /%s: %w", name, err)
+	}
+	return nil
+}
+
+// pivot makes root the root and lets go of the host's tree.
+func pivot(root int) error {
+	if err := unix.Fchdir(root); err != nil {
+		return fmt.Errorf("enter root: %w", err)
+	}
+	if err := unix.PivotRoot(".", "."); err != nil {
+		return fmt.Errorf("pivot root: %w", err)
+	}
+	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil { // the old root lies on top of the new one
+		return fmt.Errorf("let go of the host's tree: %w", err)
+	}
+	return unix.Chdir("/")
+}

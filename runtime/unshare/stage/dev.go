@@ -1,0 +1,79 @@
+package stage
+
+import (
+	"fmt"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+var (
+	nodes = []string{"null", "zero", "full", "random", "urandom", "tty"}
+	links = map[string]string{"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1",
+		"stderr": "/proc/self/fd/2", "ptmx": "pts/ptmx"}
+)
+
+// devices makes /dev anew: nothing of the template's or the tenant's /dev is used. It is read-only in the end, so
+// that /dev/null stays what it is. Returns the root of the box's own devpts, from which init opens terminals.
+func devices(root int, shm int64) (terminals int, err error) {
+	at, err := folder(root, "dev", 0o755)
+	if err != nil {
+		return -1, err
+	}
+	dev, err := fresh("tmpfs", inert, "mode=0755", "size=64k", "nr_inodes=64")
+	if err != nil {
+		return -1, err
+	}
+	if err := move(dev, at); err != nil {
+		return -1, fmt.Errorf("attach: %w", err)
+	}
+	if err := hostNodes(dev); err != nil {
+		return -1, err
+	}
+	for name, target := range links {
+		if err := unix.Symlinkat(target, dev, name); err != nil {
+			return -1, fmt.Errorf("link %s: %w", name, err)
+		}
+	}
+	if err := mountAt(dev, "shm", "tmpfs", inert, "mode=1777", "nr_inodes=4096", "size="+strconv.FormatInt(shm, 10)); err != nil {
+		return -1, err
+	}
+	if err := mountAt(dev, "mqueue", "mqueue", inert); err != nil {
+		return -1, err
+	}
+	if terminals, err = pts(dev); err != nil {
+		return -1, err
+	}
+	return terminals, restrict(dev, unix.MOUNT_ATTR_RDONLY)
+}
+
+// hostNodes binds the host's nodes: a user namespace cannot make device nodes, and must not.
+func hostNodes(dev int) error {
+	for _, name := range nodes {
+		m, err := copyOf(unix.AT_FDCWD, "/dev/"+name)
+		if err != nil {
+			return err
+		}
+		if err := unix.Mknodat(dev, name, unix.S_IFREG|0o666, 0); err != nil {
+			return fmt.Errorf("make %s: %w", name, err)
+		}
+		if err := attach(m, dev, name); err != nil {
+			return err
+		}
+		_ = unix.Close(m)
+	}
+	return nil
+}
+
+func pts(dev int) (int, error) {
+	at, err := folder(dev, "pts", 0o755)
+	if err != nil {
+		return -1, err
+	}
+	defer func() { _ = unix.Close(at) }()
+	m, err := fresh("devpts", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC, "newinstance", "ptmxmode=0666", "mode=0620", "gid=5", "max=64")
+	if err != nil {
+		return -1, err
+	}
+	return m, move(m, at)
+}

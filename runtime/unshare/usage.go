@@ -1,0 +1,60 @@
+package unshare
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"petitpont/runtime"
+)
+
+// Usage reads the kernel's counters. Of a sleeping site the disk's come from the image's own superblock.
+func (d *Driver) Usage(_ context.Context, id string) (runtime.Usage, error) {
+	c, err := d.find(id)
+	if err != nil {
+		return runtime.Usage{}, err
+	}
+	defer d.leave(c)
+	u := runtime.Usage{MemoryMax: c.record.Spec.Limits.Memory}
+	b := c.box
+	if b == nil || !b.alive() {
+		return u, d.restingDisk(id, &u)
+	}
+	if b.running() {
+		g, err := b.group.usage()
+		if err != nil {
+			return u, fmt.Errorf("usage of %s: %w", id, err)
+		}
+		u.Memory, u.MemoryMax, u.Procs, u.CPU = g.memory, g.memoryMax, g.procs, g.cpu
+	}
+	return u, b.liveDisk(&u)
+}
+
+// liveDisk asks the box's root, and resolves nothing below it (RULE NS).
+func (b *box) liveDisk(u *runtime.Usage) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(fmt.Sprintf("/proc/%d/root", b.state.PID), &st); err != nil || !signalled(b.pidfd, 0) {
+		return fmt.Errorf("ask for the disk of %s: %w", b.id, err)
+	}
+	u.DiskMax, u.Disk = int64(st.Blocks)*st.Bsize, int64(st.Blocks-st.Bfree)*st.Bsize
+	u.InodesMax, u.Inodes = int64(st.Files), int64(st.Files-st.Ffree)
+	return nil
+}
+
+func (d *Driver) restingDisk(id string, u *runtime.Usage) error {
+	f, err := os.Open(d.image(id))
+	if err != nil {
+		return fmt.Errorf("usage: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	s, err := readSuperblock(f)
+	if err != nil {
+		return fmt.Errorf("usage of %s: %w", id, err)
+	}
+	blocks := s.blocks - s.overhead
+	u.DiskMax, u.Disk = int64(blocks)*s.blockSize, int64(blocks-s.free)*s.blockSize
+	u.InodesMax, u.Inodes = int64(s.inodes), int64(s.inodes-s.freeInodes)
+	return nil
+}
