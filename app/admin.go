@@ -34,7 +34,7 @@ func (a *App) fleet(c echo.Context, who site.Identity) error {
 		return fmt.Errorf("list broken sites: %w", err)
 	}
 	f := views.Fleet{
-		Region: views.Region{ID: "fleet", URL: "/admin"},
+		Region: views.Region{ID: "fleet", URL: "/admin", Pace: views.Calm},
 		Memory: host.Memory, MemoryMax: host.MemoryMax, Disk: host.Disk, DiskMax: host.DiskMax,
 		Awake: host.Awake, Down: host.RuntimeDown,
 	}
@@ -68,11 +68,12 @@ func (a *App) roll(c echo.Context, who site.Identity) error {
 		return fmt.Errorf("read host: %w", err)
 	}
 	r.Total, r.Down = found.Total, host.RuntimeDown
+	busy := false
 	for _, row := range found.Rows {
 		r.Sites = append(r.Sites, views.Owned{Site: row.Site, Usage: &row.Usage})
-		r.Moving = r.Moving || moving(row.Site)
+		busy = busy || moving(row.Site)
 	}
-	r.Region = views.Region{ID: "rows", URL: r.Here(), Moving: r.Moving}
+	r.Region = views.Region{ID: "rows", URL: r.Here(), Pace: views.PaceOf(busy)}
 	return a.live(c, &r.Region,
 		func() templ.Component { return views.Rows(r) },
 		func() templ.Component { return views.AdminSites(r) })

@@ -29,7 +29,7 @@ func (a *App) dashboard(c echo.Context, who site.Identity) error {
 	}
 	d := views.Dashboard{Region: views.Region{ID: "sites", URL: "/"}, Max: a.Sites.Plan(who).Sites}
 	d.Sites, d.Down = a.measure(c, who, mine)
-	d.Moving = slices.ContainsFunc(mine, moving)
+	d.Pace = views.PaceOf(slices.ContainsFunc(mine, moving))
 	slices.SortStableFunc(d.Sites, func(x, y views.Owned) int { return urgency(x.Site) - urgency(y.Site) })
 	return a.live(c, &d.Region,
 		func() templ.Component { return views.SiteList(d) },

@@ -18,7 +18,7 @@ func sitePath(s site.Site) string { return "/s/" + url.PathEscape(s.Name) }
 // overview is one site: its state, how to put files in, what it uses.
 func (a *App) overview(c echo.Context, who site.Identity, s site.Site) error {
 	o := views.Overview{
-		Region: views.Region{ID: "site", URL: sitePath(s), Moving: moving(s)},
+		Region: views.Region{ID: "site", URL: sitePath(s), Pace: views.PaceOf(moving(s))},
 		Owned:  views.Owned{Site: s},
 		SFTP: views.SFTP{
 			Host: a.SFTP.Host, Port: a.SFTP.Port, Fingerprint: a.SFTP.Fingerprint, Login: who.Login,
@@ -40,8 +40,11 @@ func (a *App) progress(c echo.Context, who site.Identity, s site.Site) error {
 		return fmt.Errorf("read progress: %w", err)
 	}
 	m := views.Making{
-		Region: views.Region{ID: "making", URL: sitePath(s) + "/progress", Moving: !p.Done},
+		Region: views.Region{ID: "making", URL: sitePath(s) + "/progress", Pace: views.Watched},
 		Site:   s, Done: p.Done, Fault: p.Fault,
+	}
+	if m.Done {
+		m.Pace = views.Calm
 	}
 	for _, step := range steps {
 		m.Steps = append(m.Steps, stepLine(step, p))

@@ -17,6 +17,8 @@ type Sites interface {
 	Fleet
 }
 
+var _ Sites = (*site.Service)(nil)
+
 // People prove who they are, and lose it again.
 type People interface {
 	// Login throttles, and says why it refuses by *site.Error.

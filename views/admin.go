@@ -24,9 +24,20 @@ type Roll struct {
 	Down  bool
 }
 
-// listStates are the states one may filter by, in the order of a site's life.
-var listStates = []site.State{
-	site.Creating, site.Asleep, site.Waking, site.Awake, site.Stopping, site.Failed, site.Deleting,
+// filters are the states one may ask for, in the order of a site's life: the word in the address, and a site that is in
+// that state. "stopped" is no state of its own: it is asleep because its owner wants it down.
+var filters = []struct {
+	Value string
+	Like  site.Site
+}{
+	{"awake", site.Site{State: site.Awake}},
+	{"asleep", site.Site{State: site.Asleep}},
+	{"stopped", site.Site{State: site.Asleep, Want: site.Down}},
+	{"creating", site.Site{State: site.Creating}},
+	{"waking", site.Site{State: site.Waking}},
+	{"stopping", site.Site{State: site.Stopping}},
+	{"failed", site.Site{State: site.Failed}},
+	{"deleting", site.Site{State: site.Deleting}},
 }
 
 type column struct{ Key, Label string }

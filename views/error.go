@@ -2,6 +2,9 @@ package views
 
 import (
 	"fmt"
+	"strings"
+
+	"github.com/a-h/templ"
 
 	"petitpont/views/i18n"
 )
@@ -15,4 +18,17 @@ func titleOf(status int) string {
 		return "error.title-500"
 	}
 	return "error.title-403"
+}
+
+// blame describes a field by its hint, and by the error above the form when the field is at fault.
+func blame(on bool, hint string) templ.Attributes {
+	described := templ.Attributes{}
+	if on {
+		described["aria-invalid"] = "true"
+		hint = strings.TrimSpace("login-fault " + hint)
+	}
+	if hint != "" {
+		described["aria-describedby"] = hint
+	}
+	return described
 }

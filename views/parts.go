@@ -12,6 +12,31 @@ import (
 // refuse it).
 const htmxConfig = `{"morphIgnore":["data-htmx-powered","open"],"includeIndicatorCSS":false,"mode":"same-origin"}`
 
+// Region is a part of a page that looks again by itself. The server sets the pace in the answer, and answers 204 while
+// the content still has the fingerprint V.
+type Region struct {
+	ID, URL, V string
+	Pace       Pace
+}
+
+// Pace is how often a region looks again.
+type Pace string
+
+// The paces: nothing goes on; something changes; somebody waits for it.
+const (
+	Calm    Pace = "5s"
+	Moving  Pace = "2s"
+	Watched Pace = "1s"
+)
+
+// PaceOf is Moving when something changes.
+func PaceOf(moving bool) Pace {
+	if moving {
+		return Moving
+	}
+	return Calm
+}
+
 // isHere tells whether href is the section of the page being drawn.
 func isHere(ctx context.Context, href string) bool {
 	path, _, _ := strings.Cut(frame(ctx).Here, "?")

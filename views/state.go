@@ -95,6 +95,8 @@ func actionsOf(s site.Site) actions {
 		return actions{Restart: true, Stop: true, Delete: true}
 	case stateStarting:
 		return actions{Stop: true, Delete: true}
+	case stateCreating:
+		return actions{Delete: true}
 	}
 	return actions{}
 }

@@ -49,7 +49,7 @@ func New() *Sites {
 	s := &Sites{
 		Now: time.Now, people: map[string]person{}, sites: map[string]*entry{},
 		revoked: map[string]chan struct{}{}, failing: map[string]error{},
-		host: site.Host{Memory: 15 << 30, MemoryMax: 24 << 30, Disk: 410 << 30, DiskMax: 450 << 30, Awake: 84},
+		host: site.Host{Memory: 15 << 30, MemoryMax: 24 << 30, Disk: 410 << 30, DiskMax: 450 << 30},
 	}
 	s.Add("eleve", "Marie Dupont", site.Student, false)
 	s.Add("prof", "Jean Durand", site.Teacher, false)
@@ -279,9 +279,15 @@ func order(q site.Query) func(a, b site.Row) int {
 	return by
 }
 
-// Host is what SetHost made it.
+// Host is what SetHost made it, with the sites that are awake.
 func (s *Sites) Host(context.Context) (site.Host, error) {
 	err := s.enter("Host", "")
 	defer s.mu.Unlock()
-	return s.host, err
+	h := s.host
+	for _, e := range s.sites {
+		if e.State == site.Awake {
+			h.Awake++
+		}
+	}
+	return h, err
 }

@@ -186,5 +186,5 @@
   reveal();
   leaveWhenDone();
   all('[data-toast]').forEach(expire);
-  find('main [aria-invalid=true]')?.focus();
+  (find('main [aria-invalid=true][autofocus]') ?? find('main [aria-invalid=true]'))?.focus();
 })();

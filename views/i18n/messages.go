@@ -35,15 +35,15 @@ func init() {
 		},
 		"error.name-taken": {
 			"« {n} » est déjà pris. Libres : {a}, {b}.",
-			"\"{n}\" is already taken. Available: {a}, {b}.",
+			"“{n}” is already taken. Available: {a}, {b}.",
 		},
 		"error.name-reserved": {
 			"« {n} » est réservé. Essayez « {a} ».",
-			"\"{n}\" is reserved. Try \"{a}\".",
+			"“{n}” is reserved. Try “{a}”.",
 		},
 		"error.name-bad": {
 			"Utilisez 3 à 40 lettres sans accent, chiffres ou tirets. Problème : « {c} ».",
-			"Use 3 to 40 unaccented letters, digits or hyphens. Problem: \"{c}\".",
+			"Use 3 to 40 unaccented letters, digits or hyphens. Problem: “{c}”.",
 		},
 		"error.quota": {
 			"Vous avez {n} sites sur {n}. Supprimez-en un pour en créer un autre.",
@@ -59,35 +59,35 @@ func init() {
 		},
 		"error.no-template": {
 			"Le modèle « {t} » n'est pas prêt. L'administrateur doit le publier.",
-			"The template \"{t}\" is not ready. The administrator has to publish it.",
+			"The template “{t}” is not ready. The administrator has to publish it.",
 		},
 		"error.silent": {
 			"« {s} » a démarré, mais rien n'écoute sur le port 80 après {n} s. Vos fichiers sont intacts.",
-			"\"{s}\" started, but nothing listens on port 80 after {n} s. Your files are kept.",
+			"“{s}” started, but nothing listens on port 80 after {n} s. Your files are kept.",
 		},
 		"error.server-ended": {
-			"Le serveur web de « {s} » s'est arrêté pendant le démarrage. Vos fichiers sont intacts ; le journal ci-dessous dit pourquoi.",
-			"The web server of \"{s}\" ended while starting. Your files are kept; the log below says why.",
+			"Le serveur web de « {s} » s'est arrêté pendant le démarrage. Vos fichiers sont intacts ; son journal dit pourquoi.",
+			"The web server of “{s}” ended while starting. Your files are kept; its log says why.",
 		},
 		"error.site-disk": {
 			"Le disque de « {s} » est plein. Rien n'a été écrit. Supprimez des fichiers par SFTP, puis redémarrez le site.",
-			"The disk of \"{s}\" is full. Nothing was written. Delete files over SFTP, then restart the site.",
+			"The disk of “{s}” is full. Nothing was written. Delete files over SFTP, then restart the site.",
 		},
 		"error.site-memory": {
 			"« {s} » a été arrêté car il dépassait {m} de mémoire. Vos fichiers sont intacts.",
-			"\"{s}\" was stopped because it used more than {m} of memory. Your files are kept.",
+			"“{s}” was stopped because it used more than {m} of memory. Your files are kept.",
 		},
 		"error.looping": {
 			"« {s} » s'est arrêté {n} fois en 10 min ; les relances sont suspendues. Première cause : {cause}.",
-			"\"{s}\" stopped {n} times in 10 min; restarts are paused. First cause: {cause}.",
+			"“{s}” stopped {n} times in 10 min; restarts are paused. First cause: {cause}.",
 		},
 		"error.typed": {
 			"Vous avez écrit « {x} » ; le site s'appelle « {s} ». Rien n'a été supprimé.",
-			"You typed \"{x}\"; the site is called \"{s}\". Nothing was deleted.",
+			"You typed “{x}”; the site is called “{s}”. Nothing was deleted.",
 		},
 		"error.busy": {
 			"« {s} » est occupé ({action}). Votre demande n'a pas été lancée ; recommencez dès que c'est fini.",
-			"\"{s}\" is busy ({action}). Your request was not started; try again once it is done.",
+			"“{s}” is busy ({action}). Your request was not started; try again once it is done.",
 		},
 		"error.forbidden": {
 			"Votre rôle ne permet pas cette action. Rien n'a été modifié.",
@@ -99,7 +99,7 @@ func init() {
 		},
 		"error.disk-missing": {
 			"Le disque de « {s} » est introuvable. Le site n'a pas été remplacé par un site vide. Prévenez l'administrateur.",
-			"The disk of \"{s}\" cannot be found. The site was not replaced by an empty one. Tell the administrator.",
+			"The disk of “{s}” cannot be found. The site was not replaced by an empty one. Tell the administrator.",
 		},
 		"error.stopped": {
 			"Ce site a été arrêté par son responsable. Il ne démarre pas à la visite.",
