@@ -40,6 +40,18 @@ func newEntry(s Site) *entry {
 	return &entry{id: s.ID, owner: s.Owner, name: s.Name, site: s, revoked: make(chan struct{})}
 }
 
+// remembered is a site as an earlier process left it. Where it listened is not known, so what ran is asleep until the
+// driver shows it running; to start it meanwhile is a no-op that tells the address.
+func remembered(s Site) *entry {
+	to, ran := step(s.State, eventEnded)
+	if ran {
+		s.State = to
+	}
+	e := newEntry(s)
+	e.dirty = ran
+	return e
+}
+
 // turn is one action under way. Everybody who waits for the site waits on the same turn.
 type turn struct {
 	act      action

@@ -129,7 +129,8 @@ func setOf(names ...string) map[string]bool {
 // alternatives are names near name, best first: with the login, then numbered. There is always one more.
 func alternatives(name, login string) func(yield func(string) bool) {
 	return func(yield func(string) bool) {
-		if l := mend(plain(login)); login != "" && l != name && !yield(mend(cut(name, nameMax-len(l)-1)+"-"+l)) {
+		l := cut(mend(plain(login)), nameMax/2)
+		if login != "" && l != name && !yield(mend(cut(name, nameMax-len(l)-1)+"-"+l)) {
 			return
 		}
 		for n := 2; ; n++ {

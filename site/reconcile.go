@@ -101,10 +101,9 @@ func (v *Service) applyHalt(e *entry, seen runtime.Info) {
 	}
 }
 
-// applyRest is a site that no longer runs. One that this process let visitors into ended by itself; one that an
-// earlier process left behind is simply asleep, as after a reboot of the host.
+// applyRest is a site that no longer runs, though nobody told of its end. e.mu is held.
 func (v *Service) applyRest(e *entry) {
-	if e.site.State == Awake && !e.since.IsZero() {
+	if e.site.State == Awake || e.site.State == Dozing {
 		v.ended(e, runtime.Exit{ID: string(e.id), At: v.cfg.Now()})
 		return
 	}
@@ -129,18 +128,6 @@ func (v *Service) quarantine(ctx context.Context, i runtime.Info) {
 	v.cfg.Log.Warn("container without a site is stopped", "id", i.ID, "slot", i.Slot)
 	if err := v.cfg.Driver.Stop(ctx, i.ID, v.cfg.Grace); err != nil && !errors.Is(err, runtime.ErrNotExist) {
 		v.cfg.Log.Error("stop a container without a site", "id", i.ID, "err", err)
-	}
-}
-
-// forgetRunning takes every site for asleep while the runtime cannot say what runs: starting one that does run is a
-// no-op, and it is adopted as soon as the runtime answers.
-func (v *Service) forgetRunning() {
-	for _, e := range v.entries() {
-		e.mu.Lock()
-		if _, ok := step(e.site.State, eventEnded); ok {
-			v.move(e, eventEnded)
-		}
-		e.mu.Unlock()
 	}
 }
 

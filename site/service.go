@@ -65,8 +65,8 @@ type Service struct {
 	closed bool // guarded by mu
 }
 
-// Open loads every site, looks at what runs and takes up what was left undone. Runtime down is no error: sites are then
-// taken to be asleep, and seen again as soon as it answers.
+// Open loads every site, looks at what runs and takes up what was left undone. Runtime down is no error: what runs is
+// adopted as soon as it answers.
 func Open(ctx context.Context, cfg Config) (*Service, error) {
 	v := newService(cfg)
 	rows, err := v.cfg.Store.Sites(ctx)
@@ -75,12 +75,11 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 		return nil, fmt.Errorf("load sites: %w", err)
 	}
 	for _, s := range rows {
-		v.insert(newEntry(s))
+		v.insert(remembered(s))
 	}
 	exits := v.cfg.Driver.Exits(v.ctx) // before the first look, so that no end falls between
 	if err := v.Reconcile(ctx); err != nil {
 		v.cfg.Log.Warn("first look at the runtime", "err", err)
-		v.forgetRunning()
 	}
 	v.wakeAlwaysOn()
 	v.work.Go(func() { v.watchExits(exits) })

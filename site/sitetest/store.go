@@ -12,10 +12,8 @@ import (
 
 // Store is a site.Store in memory. It outlives the services opened on it, as a file would.
 type Store struct {
-	// Fail, when set, is asked before each call by its name; its error is the answer.
-	Fail func(call string) error
-
 	mu     sync.Mutex
+	fail   func(call string) error
 	rows   map[site.ID]site.Site
 	epochs map[string]int64
 }
@@ -28,12 +26,22 @@ func NewStore() *Store {
 }
 
 func (m *Store) enter(ctx context.Context, call string) error {
-	if m.Fail != nil {
-		if err := m.Fail(call); err != nil {
+	m.mu.Lock()
+	fail := m.fail
+	m.mu.Unlock()
+	if fail != nil {
+		if err := fail(call); err != nil {
 			return err
 		}
 	}
 	return ctx.Err()
+}
+
+// SetFail has f asked before each call by its name: sites, add, update, remove, epoch, revoke. Its error is the answer.
+func (m *Store) SetFail(f func(call string) error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fail = f
 }
 
 // Sites reads every row.
@@ -128,4 +136,21 @@ func (m *Store) Revoke(ctx context.Context, key string) (int64, error) {
 	defer m.mu.Unlock()
 	m.epochs[key]++
 	return m.epochs[key], nil
+}
+
+// Edit changes a row behind the service's back, as an earlier version or a crash would leave it.
+func (m *Store) Edit(id site.ID, change func(*site.Site)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.rows[id]
+	change(&s)
+	m.rows[id] = s
+}
+
+// Row is what is stored of a site; false when nothing is.
+func (m *Store) Row(id site.ID) (site.Site, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, ok := m.rows[id]
+	return s, ok
 }
