@@ -13,10 +13,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"petitpont/runtime"
 	"petitpont/runtime/unshare/network"
+	"petitpont/runtime/unshare/template/templatetest"
 )
 
 // programs holds petitpont-box and petitpont-init, built once for all tests.
@@ -47,8 +47,7 @@ func build(argv ...string) {
 // rig is a driver with a network of its own.
 type rig struct {
 	*Driver
-	net   *network.Network
-	templ string
+	net *network.Network
 }
 
 var blocks atomic.Int32
@@ -56,7 +55,7 @@ var blocks atomic.Int32
 // open makes a driver under a new instance name; everything of it is gone after the test.
 func open(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{templ: templateDir(t)}
+	r := &rig{}
 	c := Config{Data: t.TempDir(), Run: t.TempDir(), Instance: "u" + random(t, 5), Box: filepath.Join(programs, "petitpont-box"),
 		Init: filepath.Join(programs, "petitpont-init"), DNS: []netip.Addr{}, Reserve: 1 << 20, Log: slog.New(slog.NewTextHandler(testWriter{t}, nil))}
 	var err error
@@ -69,7 +68,7 @@ func open(t testing.TB) *rig {
 		}
 	})
 	c.Network = r.net
-	if err := os.Symlink(r.templ, filepath.Join(c.Data, "templates")); err != nil {
+	if err := os.Symlink(templatetest.Web(t), filepath.Join(c.Data, "templates")); err != nil {
 		t.Fatal(err)
 	}
 	r.reopen(t, c)
@@ -116,16 +115,7 @@ func random(t testing.TB, n int) string {
 
 func spec(t testing.TB, slot int) runtime.Spec {
 	return runtime.Spec{ID: random(t, 10), Template: "web", Slot: slot, Segment: "student", Hostname: "demo",
-		Services: []string{"nginx"}, Limits: runtime.Limits{Disk: 256 << 20, Inodes: 16384, Memory: 256 << 20, CPU: 2000, Procs: 64}}
-}
-
-func templateDir(t testing.TB) string {
-	t.Helper()
-	dir := os.Getenv("PETITPONT_TEST_TEMPLATES")
-	if dir == "" {
-		t.Fatal("PETITPONT_TEST_TEMPLATES is not set")
-	}
-	return dir
+		Services: []string{"php", "nginx"}, Limits: runtime.Limits{Disk: 256 << 20, Inodes: 16384, Memory: 256 << 20, CPU: 2000, Procs: 64}}
 }
 
 type testWriter struct{ testing.TB }
@@ -134,5 +124,3 @@ func (w testWriter) Write(b []byte) (int, error) {
 	w.Log(strings.TrimSpace(string(b)))
 	return len(b), nil
 }
-
-var _ = time.Now

@@ -12,7 +12,6 @@ import (
 var (
 	idForm       = regexp.MustCompile(`^[a-z0-9]{10}$`)
 	templateForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
-	versionForm  = regexp.MustCompile(`^[0-9]{8}-[0-9]{1,4}$`)
 	hostForm     = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	serviceForm  = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 	envForm      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
