@@ -28,6 +28,10 @@ func TestMain(m *testing.M) {
 		serveSite(dir)
 		return
 	}
+	if off := os.Getenv(victimEnv); off != "" {
+		serveVictim(off)
+		return
+	}
 	os.Exit(m.Run())
 }
 
@@ -76,6 +80,7 @@ func newSites(t *testing.T) *fakeSites {
 	for _, p := range []site.Identity{
 		{Key: "k-eleve", Login: "eleve", Role: site.Student},
 		{Key: "k-mallory", Login: "mallory", Role: site.Student},
+		{Key: "k-victime", Login: "victime", Role: site.Student},
 		{Key: "k-prof", Login: "prof", Role: site.Teacher, Admin: true},
 	} {
 		f.people[p.Login], f.secrets[p.Login], f.revoked[p.Key] = p, "secret-"+p.Login, make(chan struct{})

@@ -27,8 +27,15 @@ func (g *Gate) openSession(srv *ssh.Server, sc *gossh.ServerConn, nc gossh.NewCh
 	}
 	defer c.closeChannel()
 	f := &filter{NewChannel: nc, conn: c, done: make(chan struct{})}
-	defer close(f.done)
+	panicked := true
+	defer func() {
+		close(f.done)
+		if panicked { // nobody would answer on this channel any more
+			c.Close()
+		}
+	}()
 	ssh.DefaultSessionHandler(srv, sc, f, ctx)
+	panicked = false
 }
 
 // refuseChannel turns down forwarding of every kind, and whatever has no name yet.
@@ -67,22 +74,33 @@ func (f *filter) run(in <-chan *gossh.Request, out chan<- *gossh.Request) {
 	defer close(out)
 	for req := range in {
 		if !f.allows(req) {
-			f.conn.refused()
-			if req.WantReply {
-				req.Reply(false, nil)
-			}
+			req.Reply(false, nil)
 			continue
 		}
 		select {
 		case out <- req:
 		case <-f.done:
+			req.Reply(false, nil)
 		}
 	}
 }
 
 // allows lists what may pass; a request that is not named here does not. No program of the gate has a window, so a
-// window-change is dropped, before exec and after it.
+// window-change is dropped, before exec and after it. What only an attack sends counts towards the end of its
+// connection; unknown requests do not, PuTTY sends "winadj@" all through a transfer.
 func (f *filter) allows(req *gossh.Request) bool {
+	switch req.Type {
+	case "pty-req", "exec", "subsystem", "shell", "env", "x11-req", "auth-agent-req@openssh.com":
+		ok := f.wellFormed(req)
+		if !ok {
+			f.conn.refused()
+		}
+		return ok
+	}
+	return false
+}
+
+func (f *filter) wellFormed(req *gossh.Request) bool {
 	switch req.Type {
 	case "pty-req":
 		var p struct {

@@ -122,7 +122,7 @@ func (b *bench) clientEnv(env []string, user, stdin, program string, args ...str
 func (b *bench) options() []string {
 	return []string{
 		"-F", "none", "-o", "UserKnownHostsFile=" + b.at("known_hosts"), "-o", "StrictHostKeyChecking=yes",
-		"-o", "PubkeyAuthentication=no", "-o", "SendEnv=LANG LC_*", "-o", "ConnectTimeout=20", "-o", "LogLevel=ERROR", "-o", "BatchMode=no",
+		"-o", "PubkeyAuthentication=no", "-o", "SendEnv=LANG LC_*", "-o", "ConnectTimeout=20", "-o", "BatchMode=no",
 	}
 }
 
