@@ -17,34 +17,33 @@ const maxBody = "64K"
 // routes says every address of the panel. Only GET and POST: a browser without scripts knows no other.
 func (a *App) routes() {
 	e := a.echo
-	e.Use(a.rescue, a.headers, a.oneHost, middleware.BodyLimit(maxBody), compress())
-	e.GET(static.Prefix+"*", echo.WrapHandler(static.Handler()))
+	e.Use(a.rescue, a.headers, a.oneHost, files, middleware.BodyLimit(maxBody), compress,
+		echo.WrapMiddleware(a.Sessions.LoadAndSave), a.frame, a.answerErrors, a.sameOrigin)
+
+	e.GET("/login", a.loginForm)
+	e.POST("/login", a.login)
+	e.POST("/logout", a.logout)
+	e.POST("/lang", a.language)
+	e.POST("/theme", a.theme)
+	e.GET("/accessibilite", a.accessibility)
 	e.GET("/robots.txt", robots)
 
-	g := e.Group("", echo.WrapMiddleware(a.Sessions.LoadAndSave), a.frame, a.answerErrors, a.sameOrigin)
-	g.GET("/login", a.loginForm)
-	g.POST("/login", a.login)
-	g.POST("/logout", a.logout)
-	g.POST("/lang", a.language)
-	g.POST("/theme", a.theme)
-	g.GET("/accessibilite", a.accessibility)
+	e.GET("/", a.personal(a.dashboard))
+	e.GET("/new", a.personal(a.createForm))
+	e.POST("/new", a.personal(a.create))
+	e.GET("/new/check", a.personal(a.checkName))
 
-	g.GET("/", a.personal(a.dashboard))
-	g.GET("/new", a.personal(a.createForm))
-	g.POST("/new", a.personal(a.create))
-	g.GET("/new/check", a.personal(a.checkName))
+	e.GET("/s/:site", a.scoped(a.overview))
+	e.GET("/s/:site/progress", a.scoped(a.progress))
+	e.POST("/s/:site/start", a.scoped(a.verb("start", a.Sites.Start)))
+	e.POST("/s/:site/restart", a.scoped(a.verb("restart", a.Sites.Restart)))
+	e.GET("/s/:site/stop", a.scoped(a.stopForm))
+	e.POST("/s/:site/stop", a.scoped(a.verb("stop", a.Sites.Stop)))
+	e.GET("/s/:site/delete", a.scoped(a.deleteForm))
+	e.POST("/s/:site/delete", a.scoped(a.delete))
 
-	g.GET("/s/:site", a.scoped(a.overview))
-	g.GET("/s/:site/progress", a.scoped(a.progress))
-	g.POST("/s/:site/start", a.scoped(a.verb("start", a.Sites.Start)))
-	g.POST("/s/:site/restart", a.scoped(a.verb("restart", a.Sites.Restart)))
-	g.GET("/s/:site/stop", a.scoped(a.stopForm))
-	g.POST("/s/:site/stop", a.scoped(a.verb("stop", a.Sites.Stop)))
-	g.GET("/s/:site/delete", a.scoped(a.deleteForm))
-	g.POST("/s/:site/delete", a.scoped(a.delete))
-
-	g.GET("/admin", a.admin(a.fleet))
-	g.GET("/admin/sites", a.admin(a.roll))
+	e.GET("/admin", a.admin(a.fleet))
+	e.GET("/admin/sites", a.admin(a.roll))
 }
 
 // The kinds of handler. What a handler is handed tells what has been checked before it: it cannot be registered without.
@@ -86,13 +85,19 @@ func (a *App) admin(h personalHandler) echo.HandlerFunc {
 	})
 }
 
-// compress makes pages a fifth of their size. They hold no secret that a reader could be made to guess at; files are
-// compressed already.
-func compress() echo.MiddlewareFunc {
-	return middleware.GzipWithConfig(middleware.GzipConfig{
-		MinLength: 1024,
-		Skipper:   func(c echo.Context) bool { return strings.HasPrefix(c.Request().URL.Path, static.Prefix) },
-	})
+// files answers what needs no session.
+func files(next echo.HandlerFunc) echo.HandlerFunc {
+	handler := static.Handler()
+	return func(c echo.Context) error {
+		if !strings.HasPrefix(c.Request().URL.Path, static.Prefix) {
+			return next(c)
+		}
+		handler.ServeHTTP(c.Response(), c.Request())
+		return nil
+	}
 }
+
+// compress makes pages a fifth of their size. They hold no secret that a reader could be made to guess at.
+var compress = middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1024})
 
 func robots(c echo.Context) error { return c.String(http.StatusOK, "User-agent: *\nDisallow: /\n") }

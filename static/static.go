@@ -108,3 +108,12 @@ func Handler() http.Handler {
 		}
 	})
 }
+
+// Read is the content of the file of that name.
+func Read(name string) ([]byte, error) {
+	url, ok := load().urls[name]
+	if !ok {
+		return nil, fs.ErrNotExist
+	}
+	return load().assets[strings.TrimPrefix(url, Prefix)].plain, nil
+}

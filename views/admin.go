@@ -51,6 +51,10 @@ func (r Roll) filtered() bool { return r.Text != "" || r.State != "" }
 
 func (r Roll) last() int { return max(1, (r.Total+r.Size-1)/r.Size) }
 
+func (r Roll) hasPrevious() bool { return r.Page > 1 }
+
+func (r Roll) hasNext() bool { return r.Page < r.last() }
+
 // shown says which rows these are.
 func (r Roll) shown(ctx context.Context) string {
 	from := (r.Page-1)*r.Size + 1

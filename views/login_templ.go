@@ -433,7 +433,7 @@ func Error(e ErrorPage) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = copyable("réf.", e.Ref).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = copyable(t(ctx, "common.ref-label"), e.Ref).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -14,6 +14,7 @@ func init() {
 		"common.updated":    {"À jour à {t}", "Updated at {t}"},
 		"common.offline":    {"Connexion au panneau perdue. Nouvel essai en cours ; rien n'est perdu.", "Connection to the panel lost. Trying again; nothing is lost."},
 		"common.ref":        {"Référence à donner à l'administrateur : {r}", "Reference to give to the administrator: {r}"},
+		"common.ref-label":  {"référence", "reference"},
 		"common.log":        {"Dernières lignes du journal", "Last lines of the log"},
 		"common.wait":       {"Un instant…", "One moment…"},
 		"common.back":       {"Retour", "Back"},
