@@ -1,0 +1,135 @@
+package template
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// source is one place packages come from.
+type source struct{ uri, suite string }
+
+func (s source) line(keyring string) string {
+	return fmt.Sprintf("deb [signed-by=%s] %s %s main", keyring, s.uri, s.suite)
+}
+
+// sources are where a suite's packages come from: the given mirror, or where the host itself gets its packages from,
+// read now and kept nowhere. Security updates come along when they can be reached.
+func (b *build) sources(ctx context.Context) ([]source, error) {
+	main, security := b.options.Mirror, ""
+	if main != "" {
+		security = strings.TrimRight(main, "/") + "-security"
+	} else {
+		targets, err := aptTargets(ctx)
+		if err != nil {
+			return nil, err
+		}
+		main, security = archives(targets)
+	}
+	if main == "" {
+		return nil, errors.New("no Debian archive among the host's apt sources: set a mirror")
+	}
+	list := []source{{main, b.recipe.Suite}}
+	for _, s := range []source{{main, b.recipe.Suite + "-updates"}, {security, b.recipe.Suite + "-security"}} {
+		if s.uri != "" && b.reachable(ctx, s) {
+			list = append(list, s)
+		} else {
+			b.log.Warn("template is built without these packages: not reachable", "suite", s.suite)
+		}
+	}
+	return list, nil
+}
+
+// target is a line of the host's sources as apt itself reads them.
+type target struct{ uri, suite, component string }
+
+func aptTargets(ctx context.Context) ([]target, error) {
+	out, err := exec.CommandContext(ctx, "apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)",
+		"Created-By: Packages").Output()
+	if err != nil {
+		return nil, fmt.Errorf("read apt sources: %w", err)
+	}
+	var list []target
+	for line := range strings.Lines(string(out)) {
+		if f := strings.Fields(line); len(f) == 3 {
+			list = append(list, target{f[0], f[1], f[2]})
+		}
+	}
+	return list, nil
+}
+
+var debian = []string{"bookworm", "trixie", "forky", "stable", "oldstable", "testing", "unstable", "sid"}
+
+// archives picks the Debian archive and its security archive. Others publish for Debian's suites too: an address
+// that ends in /debian goes first.
+func archives(targets []target) (main, security string) {
+	slices.SortStableFunc(targets, func(a, b target) int { return cmp.Compare(rank(a), rank(b)) })
+	for _, t := range targets {
+		base, isSecurity := strings.CutSuffix(t.suite, "-security")
+		if t.component != "main" || !slices.Contains(debian, base) {
+			continue
+		}
+		if isSecurity && security == "" {
+			security = t.uri
+		}
+		if !isSecurity && main == "" {
+			main = t.uri
+		}
+	}
+	return main, security
+}
+
+func rank(t target) int {
+	if strings.HasSuffix(strings.TrimRight(t.uri, "/"), "/debian") {
+		return 0
+	}
+	return 1
+}
+
+// reachable fetches the suite's release file with apt's own transport, so that every kind of mirror is understood.
+func (b *build) reachable(ctx context.Context, s source) bool {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	uri := strings.TrimRight(s.uri, "/") + "/dists/" + s.suite + "/InRelease"
+	cmd := exec.CommandContext(ctx, "/usr/lib/apt/apt-helper", "-o", "Acquire::Retries=0", "download-file", uri, filepath.Join(b.dir, "InRelease"))
+	cmd.Env = b.env(ctx)
+	return cmd.Run() == nil
+}
+
+// env is what the tools of the build see: their proxy is the one given, else apt's own, else the environment's.
+func (b *build) env(ctx context.Context) []string {
+	env := []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "HOME=/root", "TMPDIR=" + filepath.Join(b.dir, "tmp")}
+	for _, scheme := range []string{"http", "https"} {
+		proxy := b.options.Proxy
+		if proxy == "" {
+			proxy = aptProxy(ctx, scheme)
+		}
+		if proxy == "" {
+			proxy = os.Getenv(scheme + "_proxy")
+		}
+		if proxy != "" {
+			env = append(env, scheme+"_proxy="+proxy)
+		}
+	}
+	if no := os.Getenv("no_proxy"); no != "" {
+		env = append(env, "no_proxy="+no)
+	}
+	return env
+}
+
+func aptProxy(ctx context.Context, scheme string) string {
+	out, err := exec.CommandContext(ctx, "apt-config", "shell", "P", "Acquire::"+scheme+"::Proxy").Output()
+	if err != nil {
+		return ""
+	}
+	value, _ := bytes.CutPrefix(bytes.TrimSpace(out), []byte("P="))
+	return strings.Trim(string(value), "'")
+}
