@@ -302,7 +302,7 @@ func TestCallsAboutOneIDAreSerialised(t *testing.T) {
 	serve(t, path, d, remote.Options{})
 	var all sync.WaitGroup
 	ctx := within(t)
-	for n := range 40 {
+	for n := range 200 {
 		client, id := remote.Dial(path), fmt.Sprintf("remote000%d", n%2)
 		all.Go(func() {
 			_, err := client.Usage(ctx, id)
