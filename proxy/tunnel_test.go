@@ -169,25 +169,35 @@ func TestATunnelInWhichNothingMovesIsGivenUp(t *testing.T) {
 }
 
 func TestAStreamIsHeldOpenByEitherDirection(t *testing.T) {
-	here, there := net.Pipe()
-	defer there.Close()
 	const limit = 400 * time.Millisecond
-	conn := &streamConn{Conn: here, limit: limit}
-	go io.Copy(io.Discard, there)
-	read := make(chan error, 1)
-	go func() { _, err := conn.Read(make([]byte, 1)); read <- err }()
-	for began := time.Now(); time.Since(began) < 2*limit; time.Sleep(limit / 20) {
-		if _, err := conn.Write([]byte("x")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	select {
-	case err := <-read:
-		t.Errorf("writing did not keep the reader alive: %v", err)
-	default:
-	}
-	if err := <-read; err == nil {
-		t.Error("nothing moves, and the reader still waits")
+	for name, c := range map[string]struct{ sends, hears bool }{
+		"what is sent": {sends: true}, "what is heard": {hears: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			here, there := net.Pipe()
+			defer there.Close()
+			conn := &streamConn{Conn: here, limit: limit}
+			go io.Copy(io.Discard, there)
+			ended := make(chan error, 1)
+			go func() { _, err := io.Copy(io.Discard, conn); ended <- err }()
+			for began := time.Now(); time.Since(began) < 2*limit; time.Sleep(limit / 20) {
+				if c.sends {
+					conn.Write([]byte("x"))
+				}
+				if c.hears {
+					there.Write([]byte("x"))
+				}
+			}
+			select {
+			case err := <-ended:
+				t.Errorf("given up while something moved: %v", err)
+			default:
+				if err := <-ended; err == nil {
+					t.Error("nothing moves any more, and it ended in peace")
+				}
+			}
+		})
 	}
 }
 
