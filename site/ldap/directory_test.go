@@ -103,7 +103,9 @@ func TestAnswersWithoutEnd(t *testing.T) {
 	s := school(t)
 	s.SetPeople([]ldaptest.Person{{Login: "eleve", Password: "p", Name: strings.Repeat("x", 10<<20), Role: site.Student}})
 	_, err := open(t, s.Config()).Authenticate(t.Context(), "eleve", "p")
-	refused(t, err, site.CodeDirectoryDown)
+	if refused(t, err, site.CodeDirectoryDown); !strings.Contains(err.Error(), "answered more than") {
+		t.Errorf("it was cut off for another reason: %v", err)
+	}
 }
 
 func TestFailOver(t *testing.T) {
@@ -114,11 +116,12 @@ func TestFailOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = silent.Close() })
-	c.URLs = append([]string{"ldaps://127.0.0.1:1", "ldaps://" + silent.Addr().String()}, c.URLs...)
+	c.StartTLS = true // for the ldap:// one
+	c.URLs = append([]string{"ldaps://127.0.0.1:1", "ldaps://" + silent.Addr().String(), "ldap://" + silent.Addr().String()}, c.URLs...)
 	if _, err := open(t, c).Authenticate(t.Context(), "eleve", ldaptest.DemoPassword); err != nil {
 		t.Error(err)
 	}
-	c.URLs = c.URLs[:2]
+	c.URLs = c.URLs[:3]
 	c.Timeout = 100 * time.Millisecond
 	_, err = open(t, c).Authenticate(t.Context(), "eleve", ldaptest.DemoPassword)
 	refused(t, err, site.CodeDirectoryDown)

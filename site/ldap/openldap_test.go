@@ -350,3 +350,44 @@ func TestOpenLDAPSeesTheSameForUnknownAndWrong(t *testing.T) {
 		t.Errorf("%d binds for a known login, %d for an unknown one, want 1 and 1", known, unknown)
 	}
 }
+
+func TestOpenLDAPThatFallsSilentOnTheWay(t *testing.T) {
+	s := startSlapd(t, soon(), "")
+	before := goruntime.NumGoroutine()
+	for passed, stage := range []string{"bind", "search", "bind as the person", "bind again", "groups"} {
+		c := s.config()
+		c.URLs, c.InsecurePlain, c.Timeout = []string{"ldap://" + stalling(t, s.plain, passed)}, true, 100*time.Millisecond
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		_, err := open(t, c).Authenticate(ctx, "eleve", password)
+		refused(t, err, site.CodeDirectoryDown)
+		if ctx.Err() != nil {
+			t.Errorf("%s: it waited for the caller's deadline instead of its own", stage)
+		}
+		cancel()
+	}
+	const listeners = 5
+	until(t, "no goroutine is left", func() bool { return goruntime.NumGoroutine() <= before+listeners })
+}
+
+// stalling passes so many messages of the client on, and then takes all and answers nothing.
+func stalling(t *testing.T, server string, messages int) (addr string) {
+	t.Helper()
+	return listen(t, "127.0.0.1:0", func(client net.Conn) {
+		up, err := net.Dial("tcp", server)
+		if err != nil {
+			return
+		}
+		defer func() { _ = up.Close() }()
+		go func() { _, _ = io.Copy(client, up) }()
+		b := make([]byte, 4096)
+		for n := 0; ; n++ {
+			got, err := client.Read(b)
+			if err != nil {
+				return
+			}
+			if n < messages {
+				_, _ = up.Write(b[:got])
+			}
+		}
+	})
+}
