@@ -1,6 +1,7 @@
 package sshgate
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -17,19 +18,26 @@ import (
 // that many things the gate does not offer.
 const maxRefusals = 1000
 
+const (
+	readSize    = 32 << 10
+	versionWait = 300 * time.Millisecond
+)
+
 // conn is one connection from accept to close, and our own record of it. The Context and the Session of gliderlabs/ssh
 // are never asked who is at the other end.
 type conn struct {
 	net.Conn
-	gate    *Gate
-	id      string // for the log
-	from    netip.Addr
-	source  netip.Prefix
-	greeted atomic.Bool     // the key exchange is done
-	welcome atomic.Bool     // logged in
-	ctx     context.Context // done when c is closed
-	cancel  context.CancelFunc
-	once    sync.Once
+	in       *bufio.Reader
+	gate     *Gate
+	id       string // for the log
+	from     netip.Addr
+	source   netip.Prefix
+	greeted  atomic.Bool     // the key exchange is done
+	welcome  atomic.Bool     // logged in
+	ctx      context.Context // done when c is closed
+	cancel   context.CancelFunc
+	deadline time.Time // of the login
+	once     sync.Once
 
 	mu       sync.Mutex
 	name     string // as typed with the first authentication request
@@ -42,8 +50,9 @@ type conn struct {
 func newConn(g *Gate, nc net.Conn) *conn {
 	from := addrOf(nc.RemoteAddr())
 	// Absolute: nothing the peer sends moves it, see SetDeadline.
-	nc.SetDeadline(time.Now().Add(g.Limits.Handshake))
-	c := &conn{Conn: nc, gate: g, id: newID(), from: from, source: source(from)}
+	deadline := time.Now().Add(g.Limits.Handshake)
+	nc.SetDeadline(deadline)
+	c := &conn{Conn: nc, in: bufio.NewReaderSize(nc, readSize), deadline: deadline, gate: g, id: newID(), from: from, source: source(from)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	return c
 }
@@ -61,6 +70,26 @@ func (c *conn) SetDeadline(t time.Time) error {
 		return nil
 	}
 	return c.Conn.SetDeadline(t)
+}
+
+// Read takes as much from the network as there is: x/crypto asks for 4 KiB at a time.
+func (c *conn) Read(p []byte) (int, error) { return c.in.Read(p) }
+
+// version waits a moment for the first line of the client, and leaves it to be read. It is "" when the client waits for
+// ours first, as it may.
+func (c *conn) version() string {
+	c.Conn.SetReadDeadline(earlier(c.deadline, time.Now().Add(versionWait)))
+	defer c.Conn.SetReadDeadline(c.deadline)
+	c.in.Peek(1)
+	line, _ := c.in.Peek(min(c.in.Buffered(), 255))
+	return string(line)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // enter is called when the authentication has succeeded.

@@ -2,6 +2,7 @@ package sshgate
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -220,4 +221,18 @@ func (f *fakeSites) delete(name string) {
 	for _, c := range f.open[name] {
 		c.Close()
 	}
+}
+
+// mountSmall gives a site a disk of so many bytes.
+func (f *fakeSites) mountSmall(name string, size int) {
+	f.t.Helper()
+	where := f.path(name, "www")
+	if err := syscall.Mount("petitpont-gate-test", where, "tmpfs", 0, fmt.Sprintf("size=%d,uid=1000,gid=1000", size)); err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(func() {
+		if err := syscall.Unmount(where, syscall.MNT_DETACH); err != nil {
+			f.t.Error(err)
+		}
+	})
 }

@@ -3,6 +3,7 @@ package sshgate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -129,7 +130,7 @@ func TestAllSites(t *testing.T) {
 func TestManyAtOnce(t *testing.T) {
 	b := newBench(t)
 	var group sync.WaitGroup
-	for _, user := range []string{"eleve", "eleve+blog", "eleve"} {
+	for n, user := range []string{"eleve", "eleve+blog", "eleve"} {
 		c := b.open(user)
 		dir := "/blog/www/"
 		if strings.Contains(user, "+") {
@@ -137,7 +138,7 @@ func TestManyAtOnce(t *testing.T) {
 		}
 		for i := range 4 {
 			group.Go(func() {
-				path := dir + user + string(rune('a'+i))
+				path := fmt.Sprintf("%s%d-%d", dir, n, i)
 				f, err := c.Create(path)
 				if err != nil {
 					t.Error(err)
