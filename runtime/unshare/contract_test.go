@@ -17,7 +17,7 @@ func TestContract(t *testing.T) {
 			Spec:   func(slot int) runtime.Spec { return spec(t, slot) },
 			Kill:   func(t *testing.T, id string) { r.crash(t, id) },
 			HTTP:   true,
-			Files:  false,
+			Files:  true,
 		}
 	})
 }

@@ -3,7 +3,9 @@ package unshare
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/big"
 	"net/netip"
@@ -13,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"petitpont/runtime"
 	"petitpont/runtime/unshare/network"
@@ -118,9 +121,104 @@ func spec(t testing.TB, slot int) runtime.Spec {
 		Services: []string{"php", "nginx"}, Limits: runtime.Limits{Disk: 256 << 20, Inodes: 16384, Memory: 256 << 20, CPU: 2000, Procs: 64}}
 }
 
+// count is what the instance has now.
+func (r *rig) count(t testing.TB) Tally {
+	t.Helper()
+	c, err := Count(r.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// create makes a site that is destroyed after the test.
+func (r *rig) create(t testing.TB, s runtime.Spec) runtime.Spec {
+	t.Helper()
+	if err := r.Create(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (r *rig) running(t testing.TB, s runtime.Spec) netip.AddrPort {
+	t.Helper()
+	r.create(t, s)
+	return r.start(t, s.ID)
+}
+
+func (r *rig) start(t testing.TB, id string) netip.AddrPort {
+	t.Helper()
+	a, err := r.Start(t.Context(), id)
+	if err != nil {
+		var s *runtime.StartError
+		if errors.As(err, &s) {
+			t.Log(s.Log)
+		}
+		t.Fatal(err)
+	}
+	return a
+}
+
+func (r *rig) status(t testing.TB, id string) runtime.Status {
+	t.Helper()
+	all, err := r.List(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range all {
+		if i.ID == id {
+			return i.Status
+		}
+	}
+	return runtime.Absent
+}
+
+// sh runs a script in the container and returns what it printed.
+func (r *rig) sh(t testing.TB, id, script string, root bool) string {
+	t.Helper()
+	p, err := r.Exec(t.Context(), id, runtime.Cmd{Argv: []string{"sh", "-c", "exec 2>&1; " + script}, Root: root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	out, err := io.ReadAll(p.Stdout())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+// until asks again until the fact is there.
+func until(t testing.TB, fact string, seen func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	for tick := time.Tick(5 * time.Millisecond); !seen(); {
+		select {
+		case <-tick:
+		case <-deadline:
+			t.Fatal("waited for: " + fact)
+		}
+	}
+}
+
 type testWriter struct{ testing.TB }
 
 func (w testWriter) Write(b []byte) (int, error) {
 	w.Log(strings.TrimSpace(string(b)))
 	return len(b), nil
+}
+
+func contains(s, part string) bool { return strings.Contains(s, part) }
+
+// damage overwrites the image's superblock.
+func damage(t testing.TB, image string) {
+	t.Helper()
+	f, err := os.OpenFile(image, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteAt(make([]byte, 1024), 1024)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -111,7 +111,11 @@ func (d *Driver) run(ctx context.Context, c *container, addr netip.AddrPort) err
 	if err := d.step(ctx, "wait for answer"); err != nil {
 		return err
 	}
-	return d.awaitAnswer(ctx, b, addr, ended)
+	patience := gatewayPatience
+	if len(services) == 1 {
+		patience = 0 // nobody is still starting behind it
+	}
+	return d.awaitAnswer(ctx, b, addr, ended, patience)
 }
 
 func (d *Driver) services(r record) ([]service, error) {
@@ -154,12 +158,12 @@ func (b *box) follow(ctx context.Context) (<-chan string, error) {
 }
 
 // awaitAnswer asks the web server until it answers anything, its start fails, or time is over.
-func (d *Driver) awaitAnswer(ctx context.Context, b *box, addr netip.AddrPort, ended <-chan string) error {
+func (d *Driver) awaitAnswer(ctx context.Context, b *box, addr netip.AddrPort, ended <-chan string, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, d.Answer)
 	defer cancel()
 	answered := make(chan struct{})
 	go func() {
-		if untilAnswer(ctx, addr) {
+		if untilAnswer(ctx, addr, patience) {
 			close(answered)
 		}
 	}()
@@ -192,13 +196,13 @@ func (d *Driver) verdict(ctx context.Context, b *box, err error, reason runtime.
 // gatewayPatience is how long "bad gateway" counts as still starting: the web server is up before the language is.
 const gatewayPatience = 3 * time.Second
 
-func untilAnswer(ctx context.Context, addr netip.AddrPort) bool {
+func untilAnswer(ctx context.Context, addr netip.AddrPort, patience time.Duration) bool {
 	began := time.Now()
 	for wait := 500 * time.Microsecond; ; wait = min(wait*3/2, 50*time.Millisecond) {
 		switch status := probe(ctx, addr); {
 		case status == "":
 		case status == "502" || status == "504":
-			if time.Since(began) > gatewayPatience {
+			if time.Since(began) >= patience {
 				return true
 			}
 		default:

@@ -21,7 +21,7 @@ func build(p Plan, image, template int) (terminals int, err error) {
 	if err := probe(root); err != nil {
 		return -1, err
 	}
-	null, err := copyOf(unix.AT_FDCWD, "/dev/null")
+	null, err := hostNode("null")
 	if err != nil {
 		return -1, err
 	}

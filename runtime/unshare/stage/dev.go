@@ -50,7 +50,7 @@ func devices(root int, shm int64) (terminals int, err error) {
 // hostNodes binds the host's nodes: a user namespace cannot make device nodes, and must not.
 func hostNodes(dev int) error {
 	for _, name := range nodes {
-		m, err := copyOf(unix.AT_FDCWD, "/dev/"+name)
+		m, err := hostNode(name)
 		if err != nil {
 			return err
 		}
@@ -63,6 +63,14 @@ func hostNodes(dev int) error {
 		_ = unix.Close(m)
 	}
 	return nil
+}
+
+func hostNode(name string) (int, error) {
+	m, err := copyOf(unix.AT_FDCWD, "/dev/"+name)
+	if err != nil {
+		return -1, err
+	}
+	return m, restrict(m, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC)
 }
 
 func pts(dev int) (int, error) {
