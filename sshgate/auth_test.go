@@ -27,20 +27,20 @@ func TestLogin(t *testing.T) {
 	t.Run("a wrong password is refused four times, then the connection ends", func(t *testing.T) {
 		b := newBench(t)
 		b.clientEnv([]string{"GATE_PASSWORD=wrong"}, "eleve", "", "ssh", "-o", "NumberOfPasswordPrompts=10", "eleve@127.0.0.1", "whoami").fails(t, 255, "")
-		if n := len(b.sites.logins); n != 4 {
+		if n := len(b.sites.tried()); n != 4 {
 			t.Errorf("%d passwords were tried", n)
 		}
 	})
 	t.Run("an empty password is not even asked about", func(t *testing.T) {
 		b := newBench(t)
 		b.clientEnv([]string{"GATE_PASSWORD="}, "eleve", "", "ssh", "eleve@127.0.0.1", "whoami").fails(t, 255, "")
-		if len(b.sites.logins) != 0 {
-			t.Error(b.sites.logins)
+		if len(b.sites.tried()) != 0 {
+			t.Error(b.sites.tried())
 		}
 	})
 	t.Run("who is throttled reads for how long", func(t *testing.T) {
 		b := newBench(t)
-		b.sites.limitAt = 1
+		b.sites.set(func() { b.sites.limitAt = 1 })
 		var banner strings.Builder
 		_, err := b.dial(&gossh.ClientConfig{
 			User: "eleve", BannerCallback: func(m string) error { banner.WriteString(m); return nil },
@@ -61,7 +61,7 @@ func TestLogin(t *testing.T) {
 	} {
 		t.Run("the banner says that "+c.name, func(t *testing.T) {
 			b := newBench(t)
-			b.sites.failure = c.err
+			b.sites.set(func() { b.sites.failure = c.err })
 			// OpenSSH prints banners as they are only in a UTF-8 locale.
 			r := b.client("eleve", "", "ssh", "eleve@127.0.0.1", "whoami").fails(t, 255, c.want)
 			if strings.Contains(r.err, "secret") {
@@ -84,7 +84,7 @@ func TestSplitName(t *testing.T) {
 
 func TestWordsOfTheGate(t *testing.T) {
 	b := newBench(t)
-	b.sites.sites[1].Want = site.Down
+	b.sites.set(func() { b.sites.sites[1].Want = site.Down })
 	ssh := func(lang, user string, args ...string) result {
 		return b.clientEnv([]string{"LC_ALL=" + lang}, user, "", "ssh", append([]string{user + "@127.0.0.1"}, args...)...)
 	}
@@ -153,7 +153,7 @@ func TestControlMaster(t *testing.T) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
-	if n := len(b.sites.logins); n != 1 {
+	if n := len(b.sites.tried()); n != 1 {
 		t.Errorf("%d logins", n)
 	}
 	b.client("eleve", "", "ssh", "-S", b.at("mux"), "-O", "exit", "y").ok(t)

@@ -166,8 +166,11 @@ func (f *fakeSites) Files(ctx context.Context, who site.Identity, name string) (
 	if _, err := f.Find(ctx, who, name); err != nil {
 		return nil, err
 	}
-	if f.files != nil {
-		return f.files(name)
+	f.mu.Lock()
+	files := f.files
+	f.mu.Unlock()
+	if files != nil {
+		return files(name)
 	}
 	c := f.child(name)
 	f.mu.Lock()
@@ -235,4 +238,18 @@ func (f *fakeSites) mountSmall(name string, size int) {
 			f.t.Error(err)
 		}
 	})
+}
+
+// set changes f under its lock.
+func (f *fakeSites) set(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+}
+
+// tried lists "login password" of every login.
+func (f *fakeSites) tried() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.logins)
 }

@@ -40,6 +40,12 @@ type bench struct {
 
 func newBench(t *testing.T, change ...func(*Config)) *bench {
 	t.Helper()
+	return newWeakBench(t, func(*bench) {}, change...)
+}
+
+// newWeakBench takes parts of the guard away before the gate serves.
+func newWeakBench(t *testing.T, weaken func(*bench), change ...func(*Config)) *bench {
+	t.Helper()
 	keys, err := testKeys()
 	if err != nil {
 		t.Fatal(err)
@@ -50,6 +56,7 @@ func newBench(t *testing.T, change ...func(*Config)) *bench {
 		f(&config)
 	}
 	b.gate = New(config)
+	weaken(b)
 	b.serve()
 	b.prepareClient(keys[0])
 	return b

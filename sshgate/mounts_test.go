@@ -225,12 +225,13 @@ func TestSiteThatAnswersNonsense(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
-			b.sites.files = func(string) (net.Conn, error) {
+			nonsense := func(string) (net.Conn, error) {
 				ours, theirs := net.Pipe()
 				go func() { io.Copy(io.Discard, theirs) }()
 				go func() { io.WriteString(theirs, answer); theirs.Close() }()
 				return ours, nil
 			}
+			b.sites.set(func() { b.sites.files = nonsense })
 			c := b.open("eleve")
 			if _, err := c.ReadDir("/blog/www"); err == nil {
 				t.Error("listed")
