@@ -70,7 +70,11 @@ func (a *App) roll(c echo.Context, who site.Identity) error {
 	r.Total, r.Down = found.Total, host.RuntimeDown
 	busy := false
 	for _, row := range found.Rows {
-		r.Sites = append(r.Sites, views.Owned{Site: row.Site, Usage: &row.Usage})
+		o := views.Owned{Site: row.Site}
+		if row.Usage.DiskMax > 0 { // else it could not be read
+			o.Usage = &row.Usage
+		}
+		r.Sites = append(r.Sites, o)
 		busy = busy || moving(row.Site)
 	}
 	r.Region = views.Region{ID: "rows", URL: r.Here(), Pace: views.PaceOf(busy)}

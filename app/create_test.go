@@ -118,3 +118,15 @@ func TestFailedStartKeepsTheDisk(t *testing.T) {
 	})
 	b.get("/s/blog/progress").want(t, 200, "nothing listens on port 80 after 30 s").lacks(t, "What had been created was removed.")
 }
+
+func TestProgressOfASiteAtRestIsItsPage(t *testing.T) {
+	p := newPanel(t)
+	p.sites.Put("eleve", "blog", site.Asleep, nil)
+	b := p.signedIn("eleve")
+	b.get("/s/blog/progress").goesTo(t, "/s/blog")
+	if got := b.part("GET", "/s/blog/progress", "/s/blog/progress").Get("HX-Redirect"); got != "/s/blog" {
+		t.Errorf("HX-Redirect %q", got)
+	}
+	p.sites.Put("eleve", "wiki", site.Awake, nil)
+	b.get("/s/wiki/progress").want(t, 200, "wiki is online", "step-done").lacks(t, "to come")
+}

@@ -39,6 +39,9 @@ func (a *App) progress(c echo.Context, who site.Identity, s site.Site) error {
 	if err != nil {
 		return fmt.Errorf("read progress: %w", err)
 	}
+	if p.Done && p.Fault == nil && s.State != site.Awake {
+		return moveTo(c, sitePath(s)) // made long ago, and at rest: there is nothing to watch
+	}
 	m := views.Making{
 		Region: views.Region{ID: "making", URL: sitePath(s) + "/progress", Pace: views.Watched},
 		Site:   s, Done: p.Done, Fault: p.Fault,

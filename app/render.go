@@ -18,7 +18,7 @@ import (
 
 // page writes a whole page or a fragment. It is drawn before the first byte leaves, so an error can still be said.
 func (a *App) page(c echo.Context, status int, content templ.Component) error {
-	if f := frameOf(c); f != nil && !isFragment(c) {
+	if f := frameOf(c); f.Who != nil && !isFragment(c) {
 		f.Said = a.said(c)
 	}
 	var b bytes.Buffer
@@ -62,6 +62,15 @@ func fingerprint(ctx context.Context, content templ.Component) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:9]), nil
 }
 
+// moveTo sends the reader on, with scripts or without.
+func moveTo(c echo.Context, to string) error {
+	if isHTMX(c) {
+		c.Response().Header().Set("HX-Redirect", to)
+		return c.NoContent(http.StatusOK)
+	}
+	return c.Redirect(http.StatusSeeOther, to)
+}
+
 // accepted answers an action that was taken on: the page it came from stays where it is and looks again, any other
 // reader is sent to next, where the sentence is said.
 func (a *App) accepted(c echo.Context, text, next string) error {
@@ -70,11 +79,7 @@ func (a *App) accepted(c echo.Context, text, next string) error {
 		return c.NoContent(http.StatusNoContent)
 	}
 	a.say(c, text)
-	if isHTMX(c) {
-		c.Response().Header().Set("HX-Redirect", next)
-		return c.NoContent(http.StatusOK)
-	}
-	return c.Redirect(http.StatusSeeOther, next)
+	return moveTo(c, next)
 }
 
 func pathOf(address string) string {

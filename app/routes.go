@@ -17,8 +17,8 @@ const maxBody = "64K"
 // routes says every address of the panel. Only GET and POST: a browser without scripts knows no other.
 func (a *App) routes() {
 	e := a.echo
-	e.Use(a.rescue, a.headers, a.oneHost, files, middleware.BodyLimit(maxBody), compress,
-		echo.WrapMiddleware(a.Sessions.LoadAndSave), a.frame, a.answerErrors, a.sameOrigin)
+	e.Use(a.headers, a.oneHost, files, compress,
+		echo.WrapMiddleware(a.Sessions.LoadAndSave), a.frame, a.answerErrors, a.rescue, a.sameOrigin, middleware.BodyLimit(maxBody))
 
 	e.GET("/login", a.loginForm)
 	e.POST("/login", a.login)

@@ -147,3 +147,17 @@ func TestNothingOfATenantBecomesMarkup(t *testing.T) {
 		a.lacks(t, "<img src=x", "<script>alert", `' hx-get="/logout"`, `href="javascript:`)
 	}
 }
+
+func TestTooMuchIsRefusedBeforeItIsRead(t *testing.T) {
+	b := newPanel(t).signedIn("eleve")
+	b.post("/new", "name", strings.Repeat("x", 100<<10)).want(t, http.StatusRequestEntityTooLarge, "too large to be read")
+}
+
+func TestAPanicIsAnswered(t *testing.T) {
+	p := newPanel(t, func(c *app.Config) { c.SiteURL = func(string) string { panic("no address") } })
+	b := p.signedIn("eleve")
+	b.get("/new").want(t, http.StatusInternalServerError, "give reference")
+	if !strings.Contains(p.log.String(), "no address") {
+		t.Error("the panic is not in the log")
+	}
+}

@@ -106,8 +106,5 @@ func (a *App) say(c echo.Context, text string) { a.Sessions.Put(c.Request().Cont
 
 // said takes that sentence, once.
 func (a *App) said(c echo.Context) string {
-	if a.Sessions.Status(c.Request().Context()) == 0 && !a.Sessions.Exists(c.Request().Context(), keySaid) {
-		return ""
-	}
 	return a.Sessions.PopString(c.Request().Context(), keySaid)
 }

@@ -9,6 +9,8 @@ import (
 // stage is where a step stands: done, running, broken or waiting.
 func (m Making) stage(s StepLine) string {
 	switch {
+	case m.Done && m.Fault == nil: // also when petitpont was restarted meanwhile and has forgotten the times
+		return "done"
 	case s.Began.IsZero():
 		return "waiting"
 	case m.Fault != nil && s.Step == m.last():

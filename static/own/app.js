@@ -77,7 +77,9 @@
 
   const showDialog = () => {
     if (dialog.open) return;
-    opener = document.activeElement;
+    const menu = document.activeElement.closest('details.menu');
+    opener = menu ? find('summary', menu) : document.activeElement;
+    if (menu) menu.open = false;
     dialog.showModal();
   };
 
@@ -100,7 +102,7 @@
   });
 
   document.addEventListener('keydown', (event) => {
-    if (event.key !== 'Escape') return;
+    if (event.key !== 'Escape' || dialog.open) return;
     all('details.menu[open]').forEach((menu) => { menu.open = false; find('summary', menu).focus(); });
   });
 
