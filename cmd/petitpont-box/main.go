@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 
+	"petitpont/runtime/unshare/files"
 	"petitpont/runtime/unshare/stage"
 )
 
@@ -19,6 +20,8 @@ func main() {
 	switch word {
 	case "stage":
 		os.Exit(stage.Main())
+	case "files":
+		os.Exit(files.Main())
 	default:
 		fmt.Fprintln(os.Stderr, "petitpont-box is started by petitpont, not by hand")
 		os.Exit(2)

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"text/template"
+	"time"
+
+	"github.com/BurntSushi/toml"
+	"github.com/spf13/cobra"
+
+	builder "petitpont/runtime/unshare/template"
+	"petitpont/site/ldap/ldaptest"
+)
+
+// demoUser is who serve and the directory run as in the demo: a number out of systemd's range for dynamic users
+// (61184 to 65519, systemd.exec(5)), so that the demo adds no account to the host.
+const demoUser = "64990"
+
+type demoFlags struct {
+	data, instance, network string
+	panel, sites, gate      int
+	rebuild                 bool
+}
+
+func demoCommand() *cobra.Command {
+	var f demoFlags
+	cmd := &cobra.Command{
+		Use:   "demo",
+		Short: "Run the whole product on this machine, with a test directory, for this machine only",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return demo(cmd.Context(), f) },
+	}
+	cmd.Flags().StringVar(&f.data, "data", "/var/lib/petitpont-demo", "where disks, templates and the register stay")
+	cmd.Flags().StringVar(&f.instance, "instance", "ppdemo", "label of every kernel object, so that two demos can run")
+	cmd.Flags().StringVar(&f.network, "network", "10.84.0.0/14", "private IPv4 block of the sites")
+	cmd.Flags().IntVar(&f.panel, "panel-port", 8000, "port of the panel")
+	cmd.Flags().IntVar(&f.sites, "sites-port", 8080, "port of the sites")
+	cmd.Flags().IntVar(&f.gate, "ssh-port", 2222, "port of the SFTP gate")
+	cmd.Flags().BoolVar(&f.rebuild, "rebuild", false, "build a new version of the template")
+	return cmd
+}
+
+// demo runs what an installation runs: one configuration, the root process, the unprivileged one. Only the directory
+// is made up, and everything ends with this process.
+func demo(ctx context.Context, f demoFlags) (err error) {
+	if os.Geteuid() != 0 {
+		return errors.New("the demo makes containers, so it has to start as root: sudo bin/petitpont demo")
+	}
+	c := demoConfig(f)
+	if err := prepareDemo(c); err != nil {
+		return err
+	}
+	if err := demoTemplate(ctx, c, f.rebuild); err != nil {
+		return err
+	}
+	logs, err := os.OpenFile(filepath.Join(c.Data, "petitpont.log"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o640)
+	if err != nil {
+		return fmt.Errorf("open the log: %w", err)
+	}
+	defer func() { _ = logs.Close() }()
+	crew := newCrew(logs, newLog(logs))
+	defer func() { err = errors.Join(err, endDemo(crew, c, logs)) }()
+	if err := startDemo(ctx, crew, &c); err != nil {
+		return err
+	}
+	greet(os.Stdout, c)
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-crew.failed:
+		return err
+	}
+}
+
+func demoConfig(f demoFlags) Config {
+	c := defaultConfig()
+	c.Instance, c.User, c.Network = f.instance, demoUser, f.network
+	c.School = "École de démonstration"
+	c.Data, c.Run = f.data, filepath.Join("/run", f.instance)
+	local := func(port int) []string {
+		p := strconv.Itoa(port)
+		return []string{"127.0.0.1:" + p, "[::1]:" + p}
+	}
+	c.Panel.URL, c.Panel.Listen = fmt.Sprintf("http://localhost:%d", f.panel), local(f.panel)
+	c.Sites.Domain, c.Sites.Listen = "localhost", local(f.sites)
+	c.Sites.URL = fmt.Sprintf("http://{name}.localhost:%d", f.sites)
+	c.SSH.Host, c.SSH.Port, c.SSH.Listen = "localhost", f.gate, local(f.gate)
+	return c
+}
+
+func (c Config) demoFile() string { return filepath.Join(c.Data, "petitpont.toml") }
+
+// prepareDemo makes the folders: the world may pass through data, only serve's user may enter its part.
+func prepareDemo(c Config) error {
+	uid, gid, err := serveUser(c.User)
+	if err != nil {
+		return err
+	}
+	for _, dir := range []string{c.Data, c.Run} {
+		if err := os.MkdirAll(dir, 0o711); err != nil {
+			return fmt.Errorf("make folder: %w", err)
+		}
+	}
+	for _, dir := range []string{c.serveDir(), filepath.Join(c.serveDir(), "ssh"), filepath.Join(c.Run, "directory")} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return fmt.Errorf("make folder: %w", err)
+		}
+		if err := os.Chown(dir, int(uid), int(gid)); err != nil {
+			return fmt.Errorf("hand over folder: %w", err)
+		}
+	}
+	return nil
+}
+
+func demoTemplate(ctx context.Context, c Config, rebuild bool) error {
+	if _, err := builder.Newest(c.templates(), "web"); err == nil && !rebuild {
+		return nil
+	}
+	fmt.Println("Building the template that sites are made from (once, one to three minutes):")
+	built, err := buildTemplate(ctx, c, "web", os.Stdout)
+	if err != nil {
+		return fmt.Errorf("build the template: %w", err)
+	}
+	fmt.Printf("Template web@%s is ready, %d MB.\n", built.Version, built.Bytes>>20)
+	return nil
+}
+
+// startDemo brings up the directory, the configuration that names it, and the two processes.
+func startDemo(ctx context.Context, crew *crew, c *Config) error {
+	uid, _, err := serveUser(c.User)
+	if err != nil {
+		return err
+	}
+	files, names, err := openListeners(*c)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(c.Run, "directory")
+	crew.start(member{name: "directory", args: []string{"directory", "--dir", dir}, uid: uid, vital: true})
+	if err := waitFor(ctx, crew, filepath.Join(dir, directoryFile)); err != nil {
+		return err
+	}
+	if c.LDAP, err = readDirectory(dir); err != nil {
+		return err
+	}
+	if err := writeConfig(*c); err != nil {
+		return err
+	}
+	crew.start(member{name: "runtime", args: []string{"runtime", "--config", c.demoFile()}})
+	if err := waitFor(ctx, crew, c.socket()); err != nil {
+		return err
+	}
+	crew.start(member{name: "serve", args: []string{"serve", "--config", c.demoFile()}, uid: uid, listeners: files, names: names})
+	return waitAnswer(ctx, crew, c.Panel.URL+"/login")
+}
+
+// endDemo leaves nothing behind but the data folder: no process, mount, interface, table or cgroup.
+func endDemo(crew *crew, c Config, logs io.Writer) error {
+	fmt.Println("\nEnding: sites are stopped, their disks are kept.")
+	crew.stop()
+	return sweepRuntime(c, slog.New(slog.NewTextHandler(logs, nil)))
+}
+
+func writeConfig(c Config) error {
+	var b bytes.Buffer
+	if err := toml.NewEncoder(&b).Encode(c); err != nil {
+		return fmt.Errorf("write configuration: %w", err)
+	}
+	if err := os.WriteFile(c.demoFile(), b.Bytes(), 0o644); err != nil {
+		return fmt.Errorf("write configuration: %w", err)
+	}
+	return nil
+}
+
+var greeting = template.Must(template.New("").Parse(`
+petitpont is running, for this machine only.
+
+  Panel     {{.Panel.URL}}
+  Accounts  eleve (student), prof (teacher), asso (association), admin
+            password for each: {{.Password}}
+  Sites     {{.SiteURL}}/
+  Files     sftp -P {{.SSH.Port}} eleve@{{.SSH.Host}}
+
+  Data {{.Data}}   Log {{.Data}}/petitpont.log   Ctrl+C ends everything.
+`))
+
+func greet(w io.Writer, c Config) {
+	_ = greeting.Execute(w, struct {
+		Config
+		Password, SiteURL string
+	}{c, ldaptest.DemoPassword, c.siteURL("NAME")})
+}
+
+// waitTime is how long a part of the demo may take to come up.
+const waitTime = 30 * time.Second

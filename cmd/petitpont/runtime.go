@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"petitpont/runtime/remote"
+	"petitpont/runtime/unshare"
+	"petitpont/runtime/unshare/network"
+)
+
+// sweepTime is what ending every site of an instance may take.
+const sweepTime = 2 * time.Minute
+
+func runtimeCommand() *cobra.Command {
+	var config string
+	var sweep bool
+	cmd := &cobra.Command{
+		Use:   "runtime",
+		Short: "Run the containers (root; reachable by its unix socket only)",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := loadConfig(config)
+			if err != nil {
+				return err
+			}
+			log := newLog(os.Stderr)
+			if sweep {
+				return sweepRuntime(c, log)
+			}
+			return serveRuntime(cmd.Context(), c, log)
+		},
+	}
+	cmd.Flags().StringVar(&config, "config", "/etc/petitpont/petitpont.toml", "configuration file")
+	cmd.Flags().BoolVar(&sweep, "sweep", false, "end every running site, remove what the kernel holds of them, and exit; disks stay")
+	return cmd
+}
+
+// serveRuntime answers calls until ctx ends. Its end touches no site: the next one finds them again (RULE APART).
+func serveRuntime(ctx context.Context, c Config, log *slog.Logger) error {
+	driver, _, err := openDriver(c, log)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = driver.Close() }()
+	uid, gid, err := serveUser(c.User)
+	if err != nil {
+		return err
+	}
+	l, err := remote.Listen(c.socket(), 0, int(gid))
+	if err != nil {
+		return err
+	}
+	log.Info("runtime ready", "socket", c.socket(), "instance", c.Instance)
+	return remote.Serve(ctx, l, driver, remote.Options{AllowUIDs: []uint32{uid}, Log: log})
+}
+
+// sweepRuntime ends what runs and takes down the network. The disks stay.
+func sweepRuntime(c Config, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(context.Background(), sweepTime)
+	defer cancel()
+	driver, net, err := openDriver(c, log)
+	if err != nil {
+		return err
+	}
+	if err := driver.Shutdown(ctx); err != nil {
+		return fmt.Errorf("end the sites: %w", err)
+	}
+	if err := net.Close(); err != nil {
+		return fmt.Errorf("take down the network: %w", err)
+	}
+	return os.RemoveAll(c.Run)
+}
+
+func openDriver(c Config, log *slog.Logger) (*unshare.Driver, *network.Network, error) {
+	segments, err := c.segments()
+	if err != nil {
+		return nil, nil, err
+	}
+	net, err := network.Open(network.Config{Instance: c.Instance, Segments: segments, Log: log})
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the network: %w", err)
+	}
+	driver, err := unshare.Open(unshare.Config{
+		Data: c.Data, Run: c.Run, Instance: c.Instance,
+		Box: beside("petitpont-box"), Init: beside("petitpont-init"),
+		Network: net, Log: log,
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the runtime: %w", err)
+	}
+	return driver, net, nil
+}
+
+// beside finds a program of ours in the folder of this one. Its path is never taken from the environment.
+func beside(name string) string {
+	self, err := os.Executable()
+	if err != nil {
+		return name
+	}
+	return filepath.Join(filepath.Dir(self), name)
+}
+
+// serveUser turns the configured user, a name or a number, into IDs. Root is refused (RULE SPLIT).
+func serveUser(name string) (uid, gid uint32, err error) {
+	if n, err := strconv.ParseUint(name, 10, 31); err == nil {
+		uid, gid = uint32(n), uint32(n)
+	} else {
+		u, err := user.Lookup(name)
+		if err != nil {
+			return 0, 0, fmt.Errorf("user %q of the configuration: %w", name, err)
+		}
+		id, _ := strconv.ParseUint(u.Uid, 10, 31) // always numbers on Linux
+		group, _ := strconv.ParseUint(u.Gid, 10, 31)
+		uid, gid = uint32(id), uint32(group)
+	}
+	if uid == 0 {
+		return 0, 0, fmt.Errorf("user %q is root: serve has to run as somebody else", name)
+	}
+	return uid, gid, nil
+}

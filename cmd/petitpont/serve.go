@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/spf13/cobra"
+
+	"petitpont/app"
+	"petitpont/db"
+	"petitpont/proxy"
+	"petitpont/runtime/remote"
+	"petitpont/site"
+	"petitpont/site/ldap"
+	"petitpont/sshgate"
+)
+
+// farewell is how long requests and transfers may take to end when serve is asked to.
+const farewell = 10 * time.Second
+
+func serveCommand() *cobra.Command {
+	var config string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the panel, the proxy and the gate (unprivileged; listeners are inherited)",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if os.Geteuid() == 0 {
+				return errors.New("serve does not run as root: it is what the world can reach (RULE SPLIT)")
+			}
+			c, err := loadConfig(config)
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), c, newLog(os.Stderr))
+		},
+	}
+	cmd.Flags().StringVar(&config, "config", "/etc/petitpont/petitpont.toml", "configuration file")
+	return cmd
+}
+
+// serve wires the heart to its doors and keeps them open until ctx ends.
+func serve(ctx context.Context, c Config, log *slog.Logger) error {
+	listeners, err := inheritedListeners()
+	if err != nil {
+		return err
+	}
+	if len(listeners) == 0 {
+		return errors.New("no listeners were handed down: start serve by systemd or by petitpont demo")
+	}
+	store, err := db.Open(filepath.Join(c.serveDir(), "petitpont.db"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
+	sites, err := openService(ctx, c, store, log)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = closeIn(farewell, sites.Close) }()
+	doors, err := openDoors(c, store, sites, log)
+	if err != nil {
+		return err
+	}
+	log.Info("serve ready", "panel", c.Panel.URL, "sites", c.Sites.URL)
+	return doors.keepOpen(ctx, listeners)
+}
+
+func openService(ctx context.Context, c Config, store *db.DB, log *slog.Logger) (*site.Service, error) {
+	directory, err := ldap.New(c.ldapConfig())
+	if err != nil {
+		return nil, fmt.Errorf("directory: %w", err)
+	}
+	plans, err := c.plans()
+	if err != nil {
+		return nil, err
+	}
+	return site.Open(ctx, site.Config{
+		Store: store, Driver: remote.Dial(c.socket()), Directory: directory,
+		Plans: plans, Domain: c.Sites.Domain, Log: log,
+		ReadHost: func() (site.HostReading, error) { return site.ReadHost(c.Data) },
+	})
+}
+
+// doors are what the world can reach.
+type doors struct {
+	panel, public *http.Server
+	proxy         *proxy.Proxy
+	gate          *sshgate.Gate
+}
+
+func openDoors(c Config, store *db.DB, sites *site.Service, log *slog.Logger) (*doors, error) {
+	keys, err := sshgate.LoadOrCreateHostKeys(filepath.Join(c.serveDir(), "ssh"))
+	if err != nil {
+		return nil, fmt.Errorf("host keys: %w", err)
+	}
+	trusted, err := c.trusted()
+	if err != nil {
+		return nil, err
+	}
+	sessions := scs.New()
+	sessions.Store = store.Sessions()
+	panel := app.New(app.Config{
+		Sites: sites, Sessions: sessions, Secure: strings.HasPrefix(c.Panel.URL, "https:"),
+		PanelURL: c.Panel.URL, SiteURL: c.siteURL, School: c.School, Version: version, Log: log,
+		SFTP: app.SFTP{Host: c.SSH.Host, Port: c.SSH.Port, Fingerprint: sshgate.Fingerprint(keys)},
+	})
+	public := proxy.New(proxy.Config{Sites: sites, PanelURL: c.Panel.URL, Trusted: trusted, Log: log})
+	gate := sshgate.New(sshgate.Config{Sites: sites, HostKeys: keys, Host: c.SSH.Host, Port: c.SSH.Port, Log: log})
+	return &doors{panel: proxy.Server(panel, log), public: proxy.Server(public, log), proxy: public, gate: gate}, nil
+}
+
+// keepOpen serves every door until ctx ends or one of them fails, then lets what is under way end.
+func (d *doors) keepOpen(ctx context.Context, listeners map[door][]net.Listener) error {
+	open := map[door]func(net.Listener) error{doorPanel: d.panel.Serve, doorSites: d.public.Serve, doorGate: d.gate.Serve}
+	failed := make(chan error, 1)
+	for name, list := range listeners {
+		serve, known := open[name]
+		if !known {
+			return fmt.Errorf("inherited listener %q: no such door", name)
+		}
+		for _, l := range list {
+			go func() {
+				select {
+				case failed <- serve(l):
+				default: // the first end is told, the others follow from it
+				}
+			}()
+		}
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	return errors.Join(err, d.close())
+}
+
+func (d *doors) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	defer cancel()
+	var all sync.WaitGroup
+	all.Go(func() { _ = d.gate.Close(ctx) })
+	all.Go(func() { _ = d.panel.Shutdown(ctx) })
+	all.Go(func() { _ = d.public.Shutdown(ctx) })
+	all.Wait()
+	return d.proxy.Close()
+}
+
+// closeIn gives end so much time.
+func closeIn(d time.Duration, end func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	return end(ctx)
+}
