@@ -2,8 +2,10 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"syscall"
 	"time"
 
 	"petitpont/runtime"
@@ -155,12 +157,34 @@ func (c *call) pass(ctx context.Context, budget time.Duration, open func() (net.
 	if err != nil {
 		return err
 	}
+	if l, ok := conn.(lender); ok {
+		return c.lend(ctx, l)
+	}
 	file, err := export(c.server.ctx, &c.server.calls, conn)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
 	return c.wire.write(answer{V: Version, Done: true, Files: 1}, file)
+}
+
+// lend hands l's socket to the client and closes l once the client has gone, or the server ends.
+func (c *call) lend(ctx context.Context, l lender) error {
+	defer l.Close()
+	s, ok := l.Socket().(syscall.Conn)
+	if !ok {
+		return errors.New("a socket without a descriptor")
+	}
+	file, err := duplicate(s)
+	if err != nil {
+		return err
+	}
+	err = c.wire.write(answer{V: Version, Done: true, Lent: true, Files: 1}, file)
+	_ = file.Close()
+	if err == nil {
+		<-ctx.Done()
+	}
+	return nil // the answer has been given, and there is no other
 }
 
 // opening runs f under the lock of the ID and cancels the call when f takes longer than budget.

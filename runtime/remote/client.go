@@ -104,20 +104,54 @@ func (c *Client) open(ctx context.Context, q request) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer t.end()
+	conn, lent, err := t.opened()
+	if err != nil || !lent {
+		t.end()
+		return conn, err
+	}
+	if !t.stop() { // ctx has ended, and the loan with it
+		_ = conn.Close()
+		t.end()
+		return nil, t.lost(ctx.Err())
+	}
+	return &loan{conn.(*net.UnixConn), t}, nil
+}
+
+// opened reads the answer to an opening: a socket, and whether it is lent.
+func (t *talk) opened() (conn net.Conn, lent bool, err error) {
 	a, err := t.result()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	files, err := t.wire.files(a.Files)
 	if err != nil {
-		return nil, t.lost(err)
+		return nil, false, t.lost(err)
 	}
 	if len(files) != 1 {
 		closeAll(files)
-		return nil, t.lost(errGarbled)
+		return nil, false, t.lost(errGarbled)
 	}
-	return asConn(files[0])
+	if conn, err = asConn(files[0]); err != nil {
+		return nil, false, t.lost(err)
+	}
+	if _, ok := conn.(*net.UnixConn); a.Lent && !ok {
+		_ = conn.Close()
+		return nil, false, t.lost(errGarbled)
+	}
+	return conn, a.Lent, nil
+}
+
+// loan is a socket whose session ends with the call's connection.
+type loan struct {
+	*net.UnixConn
+	talk *talk
+}
+
+// Close ends the session.
+func (l *loan) Close() error {
+	err := l.UnixConn.Close()
+	l.talk.wire.close()
+	return err
 }
 
 // call makes a call whose answer is one line.

@@ -356,8 +356,10 @@ func TestExitsWaitForARuntimeThatIsNotThereYet(t *testing.T) {
 // sockets is a driver whose sessions are real sockets, as those of a box are.
 type sockets struct {
 	runtime.Driver
-	site net.Conn // the site's end of the last session
+	sites chan net.Conn // the site's end of each session
 }
+
+func newSockets() sockets { return sockets{sites: make(chan net.Conn, 1)} }
 
 func (s *sockets) Files(context.Context, string) (net.Conn, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -368,8 +370,53 @@ func (s *sockets) Files(context.Context, string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.site = near
+	s.sites <- near
 	return connOf(fds[1])
+}
+
+// lends is a driver that counts its sessions.
+type lends struct {
+	sockets
+	open atomic.Int32
+}
+
+type session struct {
+	net.Conn // hides what the socket can do
+	ended    func()
+}
+
+func (s session) Socket() net.Conn { return s.Conn }
+
+func (s session) Close() error {
+	s.ended()
+	return s.Conn.Close()
+}
+
+func (l *lends) Files(ctx context.Context, id string) (net.Conn, error) {
+	c, err := l.sockets.Files(ctx, id)
+	l.open.Add(1)
+	return session{c, func() { l.open.Add(-1) }}, err
+}
+
+func TestALentSocketIsCounted(t *testing.T) {
+	d, path := &lends{sockets: newSockets()}, filepath.Join(t.TempDir(), "s")
+	serve(t, path, d, remote.Options{})
+	conn, err := remote.Dial(path).Files(within(t), spec(1).ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	site := <-d.sites
+	defer func() { _ = site.Close() }()
+	_, _ = io.WriteString(conn, "hello")
+	got := make([]byte, 5)
+	if _, err := io.ReadFull(site, got); err != nil || string(got) != "hello" || d.open.Load() != 1 {
+		t.Errorf("the site read %q, %v, %d open", got, err, d.open.Load())
+	}
+	_ = conn.Close()
+	if rest, err := io.ReadAll(site); err != nil || len(rest) != 0 {
+		t.Errorf("then the site read %q, %v", rest, err)
+	}
+	until(t, "the driver knows that it ended", func() bool { return d.open.Load() == 0 })
 }
 
 func TestWhatIsOpenedIsTheThingItself(t *testing.T) {
@@ -391,18 +438,19 @@ func TestWhatIsOpenedIsTheThingItself(t *testing.T) {
 		}
 	})
 	t.Run("a file session too, and closing it is its end", func(t *testing.T) {
-		d := &sockets{}
+		d := newSockets()
 		path := filepath.Join(t.TempDir(), "s")
-		end := serve(t, path, d, remote.Options{})
+		end := serve(t, path, &d, remote.Options{})
 		conn, err := remote.Dial(path).Files(within(t), spec(1).ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = d.site.Close() }()
+		site := <-d.sites
+		defer func() { _ = site.Close() }()
 		end()
 		_, _ = io.WriteString(conn, "hello")
 		_ = conn.Close()
-		if got, err := io.ReadAll(d.site); err != nil || string(got) != "hello" {
+		if got, err := io.ReadAll(site); err != nil || string(got) != "hello" {
 			t.Errorf("the site read %q, %v", got, err)
 		}
 	})

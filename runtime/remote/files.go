@@ -12,6 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// lender is a connection that wants its Close called when the session ends, as a driver that counts sessions does,
+// and yet lets its socket be passed on. The client then keeps the call's connection for as long as it has the socket.
+type lender interface {
+	net.Conn
+	Socket() net.Conn // without it such a connection is copied
+}
+
 // export gives a descriptor that stands for c in another process: c's own where it has one, else one end of a
 // socketpair whose other end is copied from and to c until one of them, or ctx, ends. c belongs to export from now on.
 func export(ctx context.Context, copies *sync.WaitGroup, c net.Conn) (*os.File, error) {

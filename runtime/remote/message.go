@@ -55,6 +55,7 @@ type answer struct {
 	Usage     *runtime.Usage     `json:"usage,omitempty"`
 	Templates []runtime.Template `json:"templates,omitempty"`
 	Files     int                `json:"files,omitempty"` // descriptors sent beside this line
+	Lent      bool               `json:"lent,omitempty"`  // what was opened ends with this connection
 	Code      int                `json:"code,omitempty"`
 }
 

@@ -111,7 +111,11 @@ func TestNoDescriptorIsLost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = null.Close() }()
+	t.Cleanup(func() { _ = null.Close() }) // after the servers below
+	path := filepath.Join(t.TempDir(), "s")
+	lent := &lends{sockets: newSockets()}
+	serve(t, path, lent, remote.Options{})
+	lending := remote.Dial(path)
 	sends := func(line string, n int) string {
 		return answering(t, func(c *net.UnixConn) {
 			_, _, _ = c.WriteMsgUnix([]byte(line+"\n"), unix.UnixRights(slices.Repeat([]int{int(null.Fd())}, n)...), nil)
@@ -125,6 +129,7 @@ func TestNoDescriptorIsLost(t *testing.T) {
 		"a visit":                     func() error { return closed(client.Dial(ctx, s.ID, 80)) },
 		"a visit refused":             func() error { return failed(client.Dial(ctx, s.ID, 1)) },
 		"a session":                   func() error { return closed(client.Files(ctx, s.ID)) },
+		"a session on loan":           func() error { return errors.Join(closed(lending.Files(ctx, s.ID)), (<-lent.sites).Close()) },
 		"a session of nobody":         func() error { return failed(client.Files(ctx, spec(1).ID)) },
 		"a program":                   func() error { return run(ctx, client, s.ID, false) },
 		"a program on a terminal":     func() error { return run(ctx, client, s.ID, true) },
