@@ -153,7 +153,7 @@ func freePort(t *testing.T) string {
 // root is the administrator's connection.
 func (s *slapd) root(t *testing.T) *goldap.Conn {
 	t.Helper()
-	skip := &tls.Config{InsecureSkipVerify: true} //nolint:gosec // it may be expired on purpose
+	skip := &tls.Config{InsecureSkipVerify: true} // it may be expired on purpose
 	c, err := goldap.DialURL("ldaps://"+s.secure, goldap.DialWithTLSConfig(skip))
 	if err != nil {
 		t.Fatal(err)
