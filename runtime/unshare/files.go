@@ -80,6 +80,9 @@ type session struct {
 	ended func()
 }
 
+// Socket is the stream itself, for runtime/remote to pass on instead of copying; Close stays with us.
+func (s *session) Socket() net.Conn { return s.Conn }
+
 func (s *session) Close() error {
 	err := s.Conn.Close()
 	s.once.Do(func() {
