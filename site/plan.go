@@ -38,7 +38,7 @@ func Offers() []Stack { return append([]Stack(nil), offers...) }
 func (s Stack) services() []string {
 	var all []string
 	if s.Language == "php" {
-		all = append(all, "php-fpm")
+		all = append(all, "php")
 	}
 	return append(all, s.Server)
 }
