@@ -142,8 +142,8 @@ func TestCreate(t *testing.T) {
 		w.ok(w.v.Stop(w.ctx(), w.who("eleve"), "blog"))
 		release()
 		w.until("blog", site.Asleep)
-		if n := w.driver.Starts(string(s.ID)); n != 0 {
-			t.Errorf("%d starts", n)
+		if n := w.driver.Starts(string(s.ID)); n != 0 || w.driver.Reached("create") != 1 {
+			t.Errorf("%d starts, %d creates", n, w.driver.Reached("create"))
 		}
 	})
 }

@@ -154,20 +154,19 @@ func TestReconcile(t *testing.T) {
 	t.Run("a site that moves while the driver is being asked is left alone", func(t *testing.T) {
 		w := newWorld(t)
 		s := w.make("blog")
-		n := w.driver.Reached("list")
-		release := w.driver.Hold("list")
+		w.ok(w.driver.Stop(w.ctx(), string(s.ID), 0)) // nobody is told
+		n := w.driver.Reached("list.answer")
+		release := w.driver.Hold("list.answer")
 		looked := make(chan error, 1)
 		go func() { looked <- w.v.Reconcile(w.ctx()) }()
-		w.await("list", n+1)
-		w.ok(w.v.Stop(w.ctx(), w.who("eleve"), "blog"))
-		w.until("blog", site.Asleep)
-		w.ok(w.v.Start(w.ctx(), w.who("eleve"), "blog"))
+		w.await("list.answer", n+1) // it was seen stopped
+		w.ok(w.v.Restart(w.ctx(), w.who("eleve"), "blog"))
+		w.retry("it runs again", func() bool { return w.driver.Starts(string(s.ID)) == 2 })
 		w.until("blog", site.Awake)
 		release()
 		w.ok(<-looked)
-		w.until("blog", site.Awake)
-		if n := w.driver.Starts(string(s.ID)); n != 2 {
-			t.Errorf("%d starts", n)
+		if got := w.find("blog").State; got != site.Awake {
+			t.Errorf("old news moved it to %s", got)
 		}
 	})
 	t.Run("a row that could not be stored is stored by the next look", func(t *testing.T) {

@@ -54,8 +54,6 @@ func (v *Service) approach(e *entry) (netip.AddrPort, *turn, error) {
 		}
 		e.demand.wake = true
 		v.kick(e)
-	case e.turn.act == actStop:
-		e.demand.wake = true // after the stop
 	}
 	if e.turn == nil { // the service closes
 		return netip.AddrPort{}, nil, &Error{Code: CodeRuntimeDown}

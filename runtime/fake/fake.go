@@ -243,11 +243,16 @@ func (d *Driver) SetLimits(ctx context.Context, id string, l runtime.Limits) err
 	})
 }
 
-// List shows every container, ordered by ID. Step: list.
+// List shows every container, ordered by ID. Steps: list, list.answer (what was seen is on its way, and may grow old).
 func (d *Driver) List(ctx context.Context) ([]runtime.Info, error) {
 	if err := d.script.at(ctx, "list", ""); err != nil {
 		return nil, err
 	}
+	all := d.infos()
+	return all, d.script.at(ctx, "list.answer", "")
+}
+
+func (d *Driver) infos() []runtime.Info {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	all := make([]runtime.Info, 0, len(d.boxes))
@@ -255,7 +260,7 @@ func (d *Driver) List(ctx context.Context) ([]runtime.Info, error) {
 		all = append(all, b.info())
 	}
 	slices.SortFunc(all, func(a, b runtime.Info) int { return strings.Compare(a.ID, b.ID) })
-	return all, nil
+	return all
 }
 
 // Templates lists Names, all of version 1. Step: templates.
