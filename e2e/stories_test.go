@@ -1,16 +1,18 @@
 package e2e
 
 import (
-	"crypto/tls"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -60,7 +62,7 @@ func setup(env *testscript.Env) error {
 		return err
 	}
 	jar, _ := cookiejar.New(nil)
-	v := &visitor{demo: d, client: &http.Client{Jar: jar, Timeout: time.Minute}}
+	v := &visitor{demo: d, client: &http.Client{Jar: jar, Timeout: time.Minute, Transport: transport(false)}}
 	env.Values["visitor"] = v
 	env.Setenv("GATE", strconv.Itoa(d.Gate))
 	env.Setenv("SITES", strconv.Itoa(d.Sites))
@@ -79,6 +81,22 @@ func setup(env *testscript.Env) error {
 	})
 	return nil
 }
+
+// transport finds NAME.localhost where browsers and curl find it, on the loopback (RFC 6761, section 6.3).
+func transport(once bool) *http.Transport {
+	return &http.Transport{DisableKeepAlives: once, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		_, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, err
+		}
+		return new(net.Dialer).DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
+	}}
+}
+
+var markup = regexp.MustCompile(`(?s)<(svg|script|head).*?</(svg|script|head)>|<[^>]*>`)
+
+// words are what a person reads of a page: for stdout, and for the message when a story fails.
+func words(page string) string { return strings.TrimSpace(markup.ReplaceAllString(page, " ")) }
 
 // end presses Ctrl+C and counts what is left.
 func (v *visitor) end() error {
@@ -109,9 +127,9 @@ func signinCmd(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	code, body, err := v.post(v.url("/login"), url.Values{"login": {args[0]}, "password": {password}})
 	ts.Check(err)
-	_, _ = ts.Stdout().Write([]byte(body))
+	_, _ = io.WriteString(ts.Stdout(), words(body)+"\n")
 	if code != http.StatusOK {
-		ts.Fatalf("sign in as %s: %d\n%s", args[0], code, body)
+		ts.Fatalf("sign in as %s: %d\n%s", args[0], code, words(body))
 	}
 }
 
@@ -165,9 +183,9 @@ func getCmd(ts *testscript.TestScript, _ bool, args []string) {
 	want, args := wanted(args)
 	code, body, err := v.get(v.url(args[0]))
 	ts.Check(err)
-	_, _ = ts.Stdout().Write([]byte(body))
+	_, _ = io.WriteString(ts.Stdout(), words(body)+"\n")
 	if code != want {
-		ts.Fatalf("get %s: %d, want %d\n%s", args[0], code, want, body)
+		ts.Fatalf("get %s: %d, want %d\n%s", args[0], code, want, words(body))
 	}
 }
 
@@ -181,9 +199,9 @@ func postCmd(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	code, body, err := v.post(v.url(args[0]), form)
 	ts.Check(err)
-	_, _ = ts.Stdout().Write([]byte(body))
+	_, _ = io.WriteString(ts.Stdout(), words(body)+"\n")
 	if code != want {
-		ts.Fatalf("post %s: %d, want %d\n%s", args[0], code, want, body)
+		ts.Fatalf("post %s: %d, want %d\n%s", args[0], code, want, words(body))
 	}
 }
 
@@ -195,11 +213,11 @@ func awaitCmd(ts *testscript.TestScript, neg bool, args []string) {
 	for deadline := time.Now().Add(time.Duration(seconds) * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		_, body, err = v.get(v.url(args[1]))
 		if err == nil && strings.Contains(body, args[2]) != neg {
-			_, _ = ts.Stdout().Write([]byte(body))
+			_, _ = io.WriteString(ts.Stdout(), words(body)+"\n")
 			return
 		}
 	}
-	ts.Fatalf("await %q at %s: not within %s s (%v)\n%s\n%s", args[2], args[1], args[0], err, body, v.demo.Log())
+	ts.Fatalf("await %q at %s: not within %s s (%v)\n%s\n%s", args[2], args[1], args[0], err, words(body), v.demo.Log())
 }
 
 // sshOptions leave nothing to the person's own configuration, and ask for the password once.
@@ -254,7 +272,7 @@ func herdCmd(ts *testscript.TestScript, _ bool, args []string) {
 	v := visitorOf(ts)
 	n, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{}}}
+	client := &http.Client{Timeout: time.Minute, Transport: transport(true)}
 	codes := make([]string, n)
 	var all sync.WaitGroup
 	for i := range n {
