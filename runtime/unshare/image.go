@@ -8,12 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"petitpont/runtime"
+	"petitpont/runtime/unshare/stage"
 )
 
 // blanks keeps one empty image per size: mkfs takes 30 ms, cloning what it made takes one or two.
@@ -63,12 +65,18 @@ func (b *blanks) get(ctx context.Context, l runtime.Limits) (string, error) {
 	return path, os.Rename(temp, path)
 }
 
-// makeSkeleton holds the two folders of an overlay. They belong to root, unshifted: the mount's idmap makes that the
-// site's own root.
+// makeSkeleton holds the two folders of an overlay, and some room in reserve. They belong to root, unshifted: the
+// mount's idmap makes that the site's own root.
 func makeSkeleton(dir string) error {
-	return errors.Join(
-		os.Chmod(dir, 0o755), os.Chown(dir, 0, 0),
-		os.Mkdir(filepath.Join(dir, "upper"), 0o755), os.Mkdir(filepath.Join(dir, "work"), 0o755))
+	spare := filepath.Join(dir, stage.SpareDir)
+	errs := []error{os.Chmod(dir, 0o755), os.Chown(dir, 0, 0)}
+	for _, name := range []string{"upper", "work", stage.SpareDir} {
+		errs = append(errs, os.Mkdir(filepath.Join(dir, name), 0o755))
+	}
+	for i := range stage.SpareFiles {
+		errs = append(errs, os.WriteFile(filepath.Join(spare, strconv.Itoa(i)), stage.SpareContent(), 0o600))
+	}
+	return errors.Join(errs...)
 }
 
 // mkfs writes as little as it can: a small journal, nothing reserved, and no background zeroing later, because a

@@ -58,7 +58,12 @@ func attachImage(ctx context.Context, path, label string, size int64) (mount int
 		return -1, err
 	}
 	if sb.broken() {
-		if err := repair(ctx, path); err != nil {
+		if err := tool(ctx, "e2fsck", "-p", path); err != nil {
+			return -1, err
+		}
+	}
+	if sb.bytes() < size { // grown while asleep, or the kernel would not do it awake
+		if err := tool(ctx, "resize2fs", "-f", path); err != nil {
 			return -1, err
 		}
 	}
@@ -67,16 +72,7 @@ func attachImage(ctx context.Context, path, label string, size int64) (mount int
 		return -1, fmt.Errorf("attach loop: %w", err)
 	}
 	defer func() { _ = loop.Close() }()
-	if mount, err = mountImage(loop.Name()); err != nil {
-		return -1, err
-	}
-	if sb.bytes() < size {
-		if err := growMounted(mount, size); err != nil {
-			_ = unix.Close(mount)
-			return -1, fmt.Errorf("grow: %w", err)
-		}
-	}
-	return mount, nil
+	return mountImage(loop.Name())
 }
 
 // attachLoop finds a free loop device; another process may be quicker, then it takes the next.
@@ -132,27 +128,17 @@ func mountImage(device string) (int, error) {
 	return m, nil
 }
 
-// growMounted makes the file system fill its grown image, while it is mounted.
-func growMounted(mount int, size int64) error {
-	root, err := unix.Openat(mount, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = unix.Close(root) }()
-	return ioctlResize(root, uint64(size/4096))
-}
-
-// repair checks an image whose kernel found an error in it, with bounds on time.
-func repair(ctx context.Context, path string) error {
+// tool runs one of e2fsprogs over an image that is not mounted, with bounds on time.
+func tool(ctx context.Context, name string, args ...string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, "e2fsck", "-p", path).CombinedOutput()
+	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
 	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() <= 1 { // 1: errors were corrected
+	if errors.As(err, &exit) && name == "e2fsck" && exit.ExitCode() <= 1 { // 1: errors were corrected
 		err = nil
 	}
 	if err != nil {
-		return fmt.Errorf("e2fsck: %w: %s", err, out)
+		return fmt.Errorf("%s: %w: %s", name, err, out)
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package stage
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 
@@ -16,9 +15,6 @@ const bench = "/proc"
 func build(p Plan, image, template int) (terminals int, err error) {
 	root, err := overlay(image, template)
 	if err != nil {
-		return -1, err
-	}
-	if err := probe(root); err != nil {
 		return -1, err
 	}
 	null, err := hostNode("null")
@@ -55,12 +51,16 @@ func overlay(image, template int) (root int, err error) {
 			return -1, err
 		}
 	}
-	root, err = fresh("overlay", quiet, "lowerdir="+bench+"/template", "upperdir="+bench+"/image/upper",
-		"workdir="+bench+"/image/work", "userxattr")
-	if err != nil {
+	if root, err = writable(image); err != nil {
 		return -1, err
 	}
+	refill(image)
 	return root, place(root, m, "root")
+}
+
+func joined() (int, error) {
+	return fresh("overlay", quiet, "lowerdir="+bench+"/template", "upperdir="+bench+"/image/upper",
+		"workdir="+bench+"/image/work", "userxattr")
 }
 
 func place(m, dir int, name string) error {
@@ -68,18 +68,6 @@ func place(m, dir int, name string) error {
 		return fmt.Errorf("make %s: %w", name, err)
 	}
 	return attach(m, dir, name)
-}
-
-// probe writes once: an overlay whose upper layer does not fit turns silently read-only.
-func probe(root int) error {
-	const name = ".petitpont-probe"
-	if err := unix.Mkdirat(root, name, 0); err != nil && !errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("write to the site's disk: %w", err)
-	}
-	if err := unix.Unlinkat(root, name, unix.AT_REMOVEDIR); err != nil {
-		return fmt.Errorf("write to the site's disk: %w", err)
-	}
-	return nil
 }
 
 // scratch gives /tmp and /run, which start empty each time and count as memory (RULE BUDGET).

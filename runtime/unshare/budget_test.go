@@ -1,0 +1,117 @@
+package unshare
+
+import (
+	"io"
+	"testing"
+
+	"github.com/pkg/sftp"
+
+	"petitpont/runtime"
+)
+
+// S16: memory runs out inside, for the program that took it; init and the site's servers go on.
+func TestS16MemoryRunsOutInsideOnly(t *testing.T) {
+	r := open(t)
+	s := spec(t, 1)
+	s.Limits.Memory = 96 << 20
+	addr := r.running(t, s)
+	r.sh(t, s.ID, "head -c 300M /dev/zero | tail -n 1 > /dev/null", false)
+	if r.box0(t, s.ID).group.oomKills() == 0 {
+		t.Error("nothing was killed")
+	}
+	answers(t, addr)
+	if r.status(t, s.ID) != runtime.Running {
+		t.Error("the site is gone")
+	}
+}
+
+// S15: a fork bomb meets the limit of processes, and a stop ends it, also while a Files session must survive.
+func TestS15AForkBombIsStopped(t *testing.T) {
+	r := open(t)
+	s := spec(t, 1)
+	r.running(t, s)
+	conn, err := r.Files(t.Context(), s.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := sftp.NewClientPipe(conn, conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close(); _ = conn.Close() }()
+	p, err := r.Exec(t.Context(), s.ID, runtime.Cmd{Argv: []string{"sh", "-c", "trap '' TERM HUP; f() { f | f & }; while :; do f; done"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	until(t, "the bomb fills its limit", func() bool {
+		u, err := r.Usage(t.Context(), s.ID)
+		return err == nil && u.Procs >= s.Limits.Procs-4
+	})
+	r.stop(t, s.ID)
+	if left := len(r.box0(t, s.ID).group.procs()); left != 2 {
+		t.Errorf("%d processes are left, want init and the session", left)
+	}
+	if _, err := client.Stat("/www"); err != nil {
+		t.Error("the session ended:", err)
+	}
+}
+
+// S21: what services print lands in a ring of 4 KiB, whatever its size.
+func TestS21OutputIsARing(t *testing.T) {
+	r := open(t)
+	s := spec(t, 1)
+	r.running(t, s)
+	r.sh(t, s.ID, `mv /usr/sbin/nginx /usr/sbin/nginx.real; printf '#!/bin/sh\nhead -c 3000000 /dev/zero | tr "\\0" x; echo end of it; exec nginx.real "$@"\n' > /usr/sbin/nginx; chmod 755 /usr/sbin/nginx`, true)
+	r.stop(t, s.ID)
+	r.start(t, s.ID)
+	b := r.box0(t, s.ID)
+	if ring := b.ring(1); !contains(ring, "xxend of it\n") || len(ring) != ringSize {
+		t.Errorf("the ring holds %d bytes: %.100q", len(ring), ring)
+	}
+	if n := len(b.lastLines()); n > ringSize {
+		t.Errorf("the last lines are %d bytes", n)
+	}
+}
+
+// Files of a sleeping site open a box without services, which goes away by itself.
+func TestABoxForFilesGoesAway(t *testing.T) {
+	r := open(t)
+	r.Linger = 1
+	before := r.count(t)
+	s := r.create(t, spec(t, 1))
+	conn, err := r.Files(t.Context(), s.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := r.count(t); c.Boxes != 1 || c.Links != before.Links {
+		t.Errorf("a box for files has %+v", c)
+	}
+	if got := r.status(t, s.ID); got != runtime.Stopped {
+		t.Errorf("it is %v", got)
+	}
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before.Sites = 1
+	until(t, "the box goes", func() bool { return r.count(t) == before })
+}
+
+// A session's end is seen on both sides.
+func TestASessionEndsWithItsConnection(t *testing.T) {
+	r := open(t)
+	s := spec(t, 1)
+	r.running(t, s)
+	b := r.box0(t, s.ID)
+	alone := len(b.group.procs())
+	conn, err := r.Files(t.Context(), s.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the server runs", func() bool { return len(b.group.procs()) > alone })
+	_ = conn.Close()
+	until(t, "the server ends", func() bool { return len(b.group.procs()) == alone })
+	if _, err := conn.Read(make([]byte, 1)); err == nil || err == io.EOF {
+		t.Error("a closed session reads")
+	}
+}
