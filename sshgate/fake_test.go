@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -154,6 +155,9 @@ func (f *fakeSites) Mine(_ context.Context, who site.Identity) ([]site.Site, err
 func (f *fakeSites) Find(_ context.Context, who site.Identity, name string) (site.Site, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if !regexp.MustCompile("^[a-z0-9-]{1,40}$").MatchString(name) {
+		f.t.Errorf("Find was given %q (RULE ARG)", name)
+	}
 	for _, s := range f.sites {
 		if s.Name == name && (s.Owner == who.Key || who.Admin) {
 			return s, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"strconv"
@@ -242,6 +243,25 @@ func TestSiteThatAnswersNonsense(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestPanicBehindASite(t *testing.T) {
+	b := newBench(t)
+	b.sites.set(func() { b.sites.files = func(string) (net.Conn, error) { panic("a fault of ours") } })
+	c := b.open("eleve")
+	if _, err := c.ReadDir("/blog/www"); err == nil {
+		t.Error("listed")
+	}
+	if infos, err := c.ReadDir("/"); err != nil || len(infos) != 2 {
+		t.Error(infos, err)
+	}
+	t.Run("and while it is read becomes an error", func(t *testing.T) {
+		tr := &tree{session: &session{log: slog.New(slog.DiscardHandler)}}
+		err := func() (err error) { defer tr.caught(&err); panic("nonsense") }()
+		if !errors.Is(err, sftp.ErrSSHFxBadMessage) {
+			t.Error(err)
+		}
+	})
 }
 
 func TestBudgets(t *testing.T) {

@@ -99,12 +99,14 @@ func (t *tree) mount(name string) (*sftp.Client, error) {
 
 // open starts the SFTP server of a site and stays until it ends.
 func (t *tree) open(name string, m *mount) {
+	ready := sync.OnceFunc(func() { close(m.ready) })
 	defer t.gate.recovered("sftp of a site")
+	defer ready() // also after a panic: somebody waits
 	defer t.drop(name, m)
+	m.err = errNotOpened
 	conn, err := t.files(t.ctx, name)
 	if err != nil {
 		m.err = err
-		close(m.ready)
 		return
 	}
 	defer conn.Close()
@@ -112,7 +114,7 @@ func (t *tree) open(name string, m *mount) {
 	conn.SetDeadline(time.Now().Add(mountTimeout))
 	m.client, m.err = sftp.NewClientPipe(conn, conn)
 	conn.SetDeadline(time.Time{})
-	close(m.ready)
+	ready()
 	if m.err == nil {
 		m.client.Wait()
 	}
@@ -128,10 +130,11 @@ func (t *tree) drop(name string, m *mount) {
 
 // What the tree itself refuses.
 var (
-	errRoot   = errors.New("the root of all sites is read-only")
-	errAcross = errors.New("rename or link across sites")
-	errMounts = errors.New("too many sites open in one session")
-	errBudget = errors.New("too many open files or listed names")
+	errRoot      = errors.New("the root of all sites is read-only")
+	errAcross    = errors.New("rename or link across sites")
+	errMounts    = errors.New("too many sites open in one session")
+	errNotOpened = errors.New("sftp of the site was not opened")
+	errBudget    = errors.New("too many open files or listed names")
 )
 
 // fault is an error in the person's language with the status that SFTP clients know. Clients show one or the other.
