@@ -39,7 +39,7 @@ func TestAdminSeesEverySite(t *testing.T) {
 
 func TestAdminSearchesFiltersAndSorts(t *testing.T) {
 	_, b := school(t)
-	b.get("/admin/sites?q=eleve").want(t, 200, `href="/s/blog"`, "1 to 1 of 1 sites", `value="eleve"`).lacks(t, `href="/s/cours"`)
+	b.get("/admin/sites?q=eleve").want(t, 200, `href="/s/blog"`, ">1 site<", `value="eleve"`).lacks(t, `href="/s/cours"`)
 	b.get("/admin/sites?state=failed").want(t, 200, `href="/s/cours"`, `<option value="failed" selected>`).lacks(t, `href="/s/blog"`)
 	b.get("/admin/sites?q=nothing").want(t, 200, "No site matches.", "Clear filters")
 	up := b.get("/admin/sites?sort=owner&q=o").want(t, 200, `aria-sort="ascending"`, `href="/admin/sites?q=o&amp;sort=-owner"`)

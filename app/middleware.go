@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -47,7 +48,7 @@ func (a *App) headers(next echo.HandlerFunc) echo.HandlerFunc {
 func (a *App) oneHost(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		if a.host == "" || strings.EqualFold(r.Host, a.host) {
+		if a.host == "" || strings.EqualFold(usual(r.Host), a.host) {
 			return next(c)
 		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
@@ -62,7 +63,12 @@ func hostOf(address string) string {
 	if err != nil {
 		return ""
 	}
-	return u.Host
+	return usual(u.Host)
+}
+
+// usual leaves out a port that browsers leave out.
+func usual(host string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(host, ":80"), ":443")
 }
 
 // sameOrigin refuses what another site sent in the reader's name. The sites of students are siblings of the panel under
@@ -133,7 +139,7 @@ func (a *App) rescue(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (err error) {
 		defer func() {
 			if r := recover(); r != nil {
-				if r == http.ErrAbortHandler {
+				if cause, ok := r.(error); ok && errors.Is(cause, http.ErrAbortHandler) {
 					panic(r)
 				}
 				err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())

@@ -115,6 +115,15 @@ func TestPanelLivesOnOneHost(t *testing.T) {
 		t.Errorf("another host: %d to %q", a.code, a.Get("Location"))
 	}
 	b.post("/login", "login", "eleve", "password", "petitpont").want(t, http.StatusMisdirectedRequest)
+
+	own := newPanel(t, func(c *app.Config) { c.PanelURL = "https://panel.ecole.fr:443/" })
+	r := httptest.NewRequest("GET", "/login", nil)
+	r.Host = "Panel.ecole.fr"
+	w := httptest.NewRecorder()
+	own.app.ServeHTTP(w, r)
+	if w.Code != http.StatusOK {
+		t.Errorf("its own host: %d to %q", w.Code, w.Header().Get("Location"))
+	}
 }
 
 // hostile is what names, directories and logs may hold (RULE TEXT).

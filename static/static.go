@@ -11,7 +11,6 @@ import (
 	"embed"
 	"encoding/hex"
 	"io/fs"
-	"mime"
 	"net/http"
 	"path"
 	"strconv"
@@ -26,6 +25,11 @@ var files embed.FS
 
 // Prefix is where Handler expects to be mounted.
 const Prefix = "/static/"
+
+// kinds are the media types, said here because a machine's own list may differ.
+var kinds = map[string]string{
+	".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
+}
 
 type asset struct {
 	kind  string // media type
@@ -50,7 +54,7 @@ var load = sync.OnceValue(func() shelf {
 		}
 		hashed := hashedName(path.Base(name), b)
 		s.urls[path.Base(name)] = Prefix + hashed
-		s.assets[hashed] = asset{mime.TypeByExtension(path.Ext(name)), b, compress(b)}
+		s.assets[hashed] = asset{kinds[path.Ext(name)], b, compress(b)}
 		return nil
 	})
 	if err != nil {

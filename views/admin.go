@@ -43,8 +43,12 @@ var filters = []struct {
 type column struct{ Key, Label string }
 
 var columns = []column{
-	{"name", "admin.name"}, {"state", "admin.state"}, {"owner", "admin.owner"},
-	{"memory", "admin.mem"}, {"disk", "admin.dsk"}, {"used", "admin.used"},
+	{"name", "admin.name"},
+	{"state", "admin.state"},
+	{"owner", "admin.owner"},
+	{"memory", "admin.mem"},
+	{"disk", "admin.dsk"},
+	{"used", "admin.used"},
 }
 
 func (r Roll) filtered() bool { return r.Text != "" || r.State != "" }
@@ -57,12 +61,23 @@ func (r Roll) hasNext() bool { return r.Page < r.last() }
 
 // shown says which rows these are.
 func (r Roll) shown(ctx context.Context) string {
+	if r.Total == 1 {
+		return t(ctx, "admin.shown-one")
+	}
 	from := (r.Page-1)*r.Size + 1
 	if len(r.Sites) == 0 {
 		from = 0
 	}
 	return t(ctx, "admin.shown",
 		"from", fmt.Sprint(from), "to", fmt.Sprint(max(0, from+len(r.Sites)-1)), "n", fmt.Sprint(r.Total))
+}
+
+// total says how many sites there are.
+func (f Fleet) total(ctx context.Context) string {
+	if f.Total == 1 {
+		return t(ctx, "admin.total-one")
+	}
+	return t(ctx, "admin.total", "n", fmt.Sprint(f.Total))
 }
 
 // url is this list with another order or page.
