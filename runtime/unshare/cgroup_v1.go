@@ -107,9 +107,21 @@ const cpuPeriod = 100_000 // microseconds
 func (g v1Group) limit(l runtime.Limits) error {
 	quota := l.CPU * cpuPeriod / 1000
 	return errors.Join(
-		g.memory.write("memory.limit_in_bytes", strconv.FormatInt(l.Memory, 10)),
+		g.limitMemory(strconv.FormatInt(l.Memory, 10)),
 		g.cpu.write("cpu.cfs_quota_us", strconv.Itoa(quota)),
 		g.pids.write("pids.max", strconv.Itoa(l.Procs)))
+}
+
+// limitMemory sets memory, and memory with swap to the same, so that a site never swaps. The second must not be the
+// smaller one at any time, hence twice.
+func (g v1Group) limitMemory(bytes string) error {
+	const swap = "memory.memsw.limit_in_bytes"
+	_ = g.memory.write(swap, bytes)
+	err := g.memory.write("memory.limit_in_bytes", bytes)
+	if serr := g.memory.write(swap, bytes); !errors.Is(serr, os.ErrNotExist) { // a kernel without swap accounting
+		err = errors.Join(err, serr)
+	}
+	return err
 }
 
 // spawn forks from a thread that stands in the group: a thread may move itself without the lock that moving another

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -108,6 +109,15 @@ func (c control) answer() ([]string, *os.File, error) {
 		return nil, nil, errors.New("init: " + strings.Join(f[1:], " "))
 	}
 	return f, oneFile(oob[:oobn]), nil
+}
+
+// first is the answer that init gives at once; later ones may take for ever.
+func (c control) first() ([]string, *os.File, error) {
+	if err := c.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		return nil, nil, err
+	}
+	f, file, err := c.answer()
+	return f, file, errors.Join(err, c.SetReadDeadline(time.Time{}))
 }
 
 func oneFile(oob []byte) *os.File {

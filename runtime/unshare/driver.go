@@ -142,7 +142,7 @@ func Open(c Config) (_ *Driver, err error) {
 	if d.groups, err = openHierarchy(c.Instance); err != nil {
 		return nil, err
 	}
-	return d, errors.Join(d.load(), d.adopt())
+	return d, errors.Join(d.blanks.sweep(), d.load(), d.adopt())
 }
 
 // Close lets go of everything and leaves the boxes running, to be adopted by the next Open (RULE APART).

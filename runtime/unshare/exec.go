@@ -51,7 +51,7 @@ func (b *box) exec(p program) (*child, error) {
 	if err := c.send(f, p.files...); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	_, master, err := c.answer()
+	_, master, err := c.first()
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}

@@ -58,8 +58,9 @@ func (d *Driver) openFiles(c *container) (*session, error) {
 		return nil, err
 	}
 	defer func() { _ = null.Close() }()
+	b := c.box
 	// It begins as the box's root, locks itself into the home and becomes the site's user.
-	init, err := c.box.exec(program{flags: execKeep | execProgram, dir: "/", argv: []string{"petitpont-box", "files"},
+	init, err := b.exec(program{flags: execKeep | execProgram, dir: "/", argv: []string{"petitpont-box", "files"},
 		env: []string{"GOMAXPROCS=2"}, files: []*os.File{theirs, theirs, null, d.box}})
 	if err != nil {
 		return nil, err
@@ -68,14 +69,13 @@ func (d *Driver) openFiles(c *container) (*session, error) {
 	if err != nil {
 		return nil, errors.Join(err, init.Close())
 	}
-	return &session{Conn: conn, init: init.control, ended: func() { d.sessionEnded(c, c.box) }, box: c.box}, nil
+	return &session{Conn: conn, init: init.control, ended: func() { d.sessionEnded(c, b) }}, nil
 }
 
 // session is the stream of an SFTP server. Its Close ends the server, by the end of the stream and then by hanging up.
 type session struct {
 	net.Conn
 	init  control
-	box   *box
 	once  sync.Once
 	ended func()
 }

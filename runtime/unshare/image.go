@@ -24,6 +24,22 @@ type blanks struct {
 	mu  sync.Mutex
 }
 
+// sweep removes what a killed mkfs left.
+func (b *blanks) sweep() error {
+	for _, pattern := range []string{".skeleton-*", "*.new"} {
+		left, err := filepath.Glob(filepath.Join(b.dir, pattern))
+		if err != nil {
+			return err
+		}
+		for _, path := range left {
+			if err := os.RemoveAll(path); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // clone makes path a new, empty file system with that much room. The bytes are on the disk when it returns.
 func (b *blanks) clone(ctx context.Context, path string, l runtime.Limits) error {
 	blank, err := b.get(ctx, l)

@@ -70,7 +70,7 @@ func (d *Driver) bear(ctx context.Context, c *container, u *undo) (*box, *net.Un
 	if err := d.step(ctx, "make run folder"); err != nil {
 		return nil, nil, err
 	}
-	if err := os.MkdirAll(b.dir, 0o700); err != nil {
+	if err := errors.Join(os.RemoveAll(b.dir), os.MkdirAll(b.dir, 0o700)); err != nil { // an old socket would be in the way
 		return nil, nil, fmt.Errorf("make run folder: %w", err)
 	}
 	half.push(func() { _ = os.RemoveAll(b.dir) })

@@ -143,7 +143,7 @@ func (b *box) follow(ctx context.Context) (<-chan string, error) {
 	if err := c.send(fields{"watch"}); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	if _, _, err := c.answer(); err != nil {
+	if _, _, err := c.first(); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	ended := make(chan string, 1)

@@ -34,6 +34,13 @@ func readSuperblock(r io.ReaderAt) (superblock, error) {
 	}, nil
 }
 
+// room is what statfs would say: bytes and inodes, used and in all.
+func (s superblock) room() (used, size, inodes, maxInodes int64) {
+	size = max(int64(s.blocks-s.overhead)*s.blockSize, 0)
+	used = max(size-int64(s.free)*s.blockSize, 0)
+	return used, size, max(int64(s.inodes)-int64(s.freeInodes), 0), int64(s.inodes)
+}
+
 func (s superblock) bytes() int64 { return int64(s.blocks) * s.blockSize }
 
 // broken tells that a kernel met an error in it.

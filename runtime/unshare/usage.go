@@ -53,8 +53,6 @@ func (d *Driver) restingDisk(id string, u *runtime.Usage) error {
 	if err != nil {
 		return fmt.Errorf("usage of %s: %w", id, err)
 	}
-	blocks := s.blocks - s.overhead
-	u.DiskMax, u.Disk = int64(blocks)*s.blockSize, int64(blocks-s.free)*s.blockSize
-	u.InodesMax, u.Inodes = int64(s.inodes), int64(s.inodes-s.freeInodes)
+	u.Disk, u.DiskMax, u.Inodes, u.InodesMax = s.room()
 	return nil
 }

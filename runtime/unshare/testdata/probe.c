@@ -80,8 +80,8 @@ int main(void) {
 	errno = 0, refused("raw socket", socket(AF_INET, SOCK_RAW, 1), EPERM, EPERM);
 	/* the family is an int: what stands above it must not hide it */
 	errno = 0, refused("socket with high bits", syscall(SYS_socket, 0x100000000ul | AF_PACKET, SOCK_RAW, 0), EAFNOSUPPORT, EAFNOSUPPORT);
-	int max = open("/proc/sys/user/max_user_namespaces", O_WRONLY);
-	refused("/proc/sys", max, EROFS, EACCES);
+	refused("/proc/sys/user", open("/proc/sys/user/max_user_namespaces", O_WRONLY), EROFS, EACCES);
+	refused("/proc/sys/fs", open("/proc/sys/fs/mqueue/queues_max", O_WRONLY), EROFS, EACCES); /* root's, but for the mount */
 	refused("/proc/sysrq-trigger", open("/proc/sysrq-trigger", O_WRONLY), EROFS, ENOENT);
 	int core = open("/proc/kcore", O_RDONLY); /* hidden: absent, or always empty */
 	refused("/proc/kcore", core >= 0 && read(core, attr, 1) > 0 ? 1 : (errno = EPERM, -1), EPERM, EACCES);
