@@ -47,7 +47,7 @@ func (d *Driver) adoptOne(id string) error {
 	c.mu.Lock()
 	defer d.leave(c)
 	if !b.running() { // it stood for Files sessions, which ended with the process that relayed them
-		return d.kill(c)
+		return d.kill(d.closing, c)
 	}
 	d.Log.Info("container adopted", "site", id, "pid", b.state.PID)
 	return nil

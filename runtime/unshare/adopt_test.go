@@ -90,6 +90,7 @@ func TestAnotherProcessWithThePIDOfABoxIsLeftAlone(t *testing.T) {
 	r := open(t)
 	s := r.create(t, spec(t, 1))
 	other := exec.Command("sleep", "1000")
+	other.ExtraFiles = []*os.File{os.Stdin, os.Stdin} // it has a descriptor 4, as init does
 	if err := other.Start(); err != nil {
 		t.Fatal(err)
 	}

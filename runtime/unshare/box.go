@@ -104,7 +104,7 @@ func (d *Driver) watch(c *container, b *box) {
 			d.Log.Warn("container ended", "site", b.id, "oom", e.OOM)
 			defer d.exits.tell(e)
 		}
-		if err := d.sweepBox(c); err != nil {
+		if err := d.sweepBox(d.closing, c); err != nil {
 			d.Log.Error("leftovers of an ended container", "site", b.id, "error", err)
 		}
 	})
@@ -131,8 +131,8 @@ func waitPidfd(ctx context.Context, pidfd *os.File) bool {
 }
 
 // kill ends a box: everything in its pid namespace dies with init, then mounts, loop device and interfaces go by
-// themselves. A frozen one is thawed first, because cgroup v1's freezer holds SIGKILL back.
-func (d *Driver) kill(c *container) error {
+// themselves. It is not broken off by the end of ctx. A frozen one is thawed first, because cgroup v1's freezer holds SIGKILL back.
+func (d *Driver) kill(ctx context.Context, c *container) error {
 	b := c.box
 	b.asked = true
 	if b.group.frozen() {
@@ -148,16 +148,16 @@ func (d *Driver) kill(c *container) error {
 	case <-t.C:
 		return errors.New("init does not die")
 	}
-	return d.sweepBox(c)
+	return d.sweepBox(ctx, c)
 }
 
 // sweepBox removes what a dead box leaves: link, cgroup, folder. It waits until the image is free again.
-func (d *Driver) sweepBox(c *container) error {
+func (d *Driver) sweepBox(ctx context.Context, c *container) error {
 	b := c.box
 	c.box = nil
 	b.release()
 	err := errors.Join(d.detach(b.id), b.group.remove(), os.RemoveAll(b.dir))
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	image, lockErr := lockImage(ctx, d.image(b.id))
 	if lockErr == nil {

@@ -121,7 +121,7 @@ func (d *Driver) Destroy(ctx context.Context, id string) error {
 	}
 	defer c.mu.Unlock()
 	if c.box != nil {
-		if err := d.kill(c); err != nil {
+		if err := d.kill(ctx, c); err != nil {
 			return fmt.Errorf("destroy %s: %w", id, err)
 		}
 	}

@@ -194,7 +194,7 @@ func (d *Driver) halt(ctx context.Context, c *container, grace time.Duration) er
 		c.box.asked = true
 		_ = d.stopServices(ctx, c.box, grace, false)
 	}
-	return d.kill(c)
+	return d.kill(ctx, c)
 }
 
 // find returns a container that Create has finished, with its mutex held.

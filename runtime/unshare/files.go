@@ -25,11 +25,11 @@ func (d *Driver) Files(ctx context.Context, id string) (net.Conn, error) {
 		return nil, fmt.Errorf("files of %s: %w", id, err)
 	}
 	if err := d.step(ctx, "open files"); err != nil {
-		return nil, d.unless(c, err)
+		return nil, d.unless(ctx, c, err)
 	}
 	s, err := d.openFiles(c)
 	if err != nil {
-		return nil, d.unless(c, fmt.Errorf("files of %s: %w", id, err))
+		return nil, d.unless(ctx, c, fmt.Errorf("files of %s: %w", id, err))
 	}
 	if c.box.linger != nil {
 		c.box.linger.Stop()
@@ -39,11 +39,11 @@ func (d *Driver) Files(ctx context.Context, id string) (net.Conn, error) {
 }
 
 // unless takes a box away again that was opened for a session that failed.
-func (d *Driver) unless(c *container, err error) error {
+func (d *Driver) unless(ctx context.Context, c *container, err error) error {
 	if c.box.running() || c.box.sessions > 0 {
 		return err
 	}
-	return errors.Join(err, d.kill(c))
+	return errors.Join(err, d.kill(ctx, c))
 }
 
 func (d *Driver) openFiles(c *container) (*session, error) {
@@ -111,7 +111,7 @@ func (d *Driver) putAway(c *container, b *box) {
 	if c.box != b || b.sessions > 0 || b.running() || d.closing.Err() != nil {
 		return
 	}
-	if err := d.kill(c); err != nil {
+	if err := d.kill(d.closing, c); err != nil {
 		d.Log.Error("put box away", "site", b.id, "error", err)
 	}
 }

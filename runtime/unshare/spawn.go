@@ -84,7 +84,7 @@ func (d *Driver) bear(ctx context.Context, c *container, u *undo) (*box, *net.Un
 	half.keep()
 	c.box = b
 	d.watch(c, b)
-	u.push(func() { _ = d.kill(c) })
+	u.push(func() { _ = d.kill(ctx, c) })
 	return b, control, nil
 }
 

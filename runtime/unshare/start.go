@@ -54,7 +54,7 @@ func (d *Driver) rest(ctx context.Context, c *container, why error) error {
 			return why
 		}
 	}
-	if err := d.kill(c); err != nil {
+	if err := d.kill(ctx, c); err != nil {
 		return errors.Join(why, err)
 	}
 	return why
@@ -63,7 +63,7 @@ func (d *Driver) rest(ctx context.Context, c *container, why error) error {
 // standing sees to it that a box stands, attached to the network if that is wanted.
 func (d *Driver) standing(ctx context.Context, c *container, attach bool) error {
 	if c.box != nil && !c.box.alive() { // its watcher waits for our lock
-		if err := d.sweepBox(c); err != nil {
+		if err := d.sweepBox(ctx, c); err != nil {
 			return err
 		}
 	}

@@ -27,7 +27,7 @@ func (d *Driver) Stop(ctx context.Context, id string, grace time.Duration) error
 	} else if b.sessions > 0 {
 		return nil
 	}
-	if err := d.kill(c); err != nil { // asked politely or not: now it ends
+	if err := d.kill(ctx, c); err != nil { // asked politely or not: now it ends
 		return fmt.Errorf("stop %s: %w", id, err)
 	}
 	return nil

@@ -58,11 +58,6 @@ func overlay(image, template int) (root int, err error) {
 	return root, place(root, m, "root")
 }
 
-func joined() (int, error) {
-	return fresh("overlay", quiet, "lowerdir="+bench+"/template", "upperdir="+bench+"/image/upper",
-		"workdir="+bench+"/image/work", "userxattr")
-}
-
 func place(m, dir int, name string) error {
 	if err := unix.Mkdirat(dir, name, 0o755); err != nil {
 		return fmt.Errorf("make %s: %w", name, err)

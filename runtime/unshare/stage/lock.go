@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -59,7 +60,7 @@ func cutCapabilities() error {
 		if slices.Contains(kept, c) {
 			continue
 		}
-		if err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(c), 0, 0, 0); err == unix.EINVAL {
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(c), 0, 0, 0); errors.Is(err, unix.EINVAL) {
 			break // past the last one this kernel has
 		} else if err != nil {
 			return fmt.Errorf("drop capability %d: %w", c, err)

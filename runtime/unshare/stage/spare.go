@@ -23,19 +23,27 @@ func SpareContent() []byte { return bytes.Repeat([]byte{0xff}, SpareBytes) }
 
 // writable makes the overlay, and makes it again after giving up the spare files if the disk was too full for it.
 func writable(image int) (root int, err error) {
-	for _, last := range []bool{false, true} {
-		if root, err = joined(); err != nil {
-			return -1, err
-		}
-		if err = probe(root); !errors.Is(err, unix.EROFS) || last {
-			break
-		}
-		_ = unix.Close(root)
-		if err := giveUp(image); err != nil {
-			return -1, fmt.Errorf("give up spare room: %w", err)
-		}
+	root, err = joined()
+	if !errors.Is(err, unix.EROFS) && !errors.Is(err, unix.ENOSPC) {
+		return root, err
 	}
-	return root, err
+	if err := giveUp(image); err != nil {
+		return -1, fmt.Errorf("give up spare room: %w", err)
+	}
+	return joined()
+}
+
+func joined() (int, error) {
+	root, err := fresh("overlay", quiet, "lowerdir="+bench+"/template", "upperdir="+bench+"/image/upper",
+		"workdir="+bench+"/image/work", "userxattr")
+	if err != nil {
+		return -1, err
+	}
+	if err := probe(root); err != nil {
+		_ = unix.Close(root)
+		return -1, err
+	}
+	return root, nil
 }
 
 func giveUp(image int) error {
