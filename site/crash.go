@@ -31,6 +31,11 @@ func (c *crashes) add(at time.Time, cause string) (looping bool) {
 	return len(c.at) >= loopEnds
 }
 
+// listen hears of ends until the service closes.
+func (v *Service) listen() <-chan runtime.Exit {
+	return v.cfg.Driver.Exits(v.ctx)
+}
+
 // watchExits takes what the driver tells until the service closes, and listens again when the runtime has restarted.
 func (v *Service) watchExits(exits <-chan runtime.Exit) {
 	for {
@@ -41,7 +46,7 @@ func (v *Service) watchExits(exits <-chan runtime.Exit) {
 		case <-v.ctx.Done():
 			return
 		case <-time.After(time.Second):
-			exits = v.cfg.Driver.Exits(v.ctx)
+			exits = v.listen()
 		}
 	}
 }

@@ -4,7 +4,7 @@ import "context"
 
 // Delete erases a site with all its files, for good: there is no bin. typed must be its name (CodeTyped otherwise).
 // What goes on is broken off; open file sessions end at once. Of two deletes one wins, the other gets CodeBusy.
-func (v *Service) Delete(_ context.Context, who Identity, name, typed string) error {
+func (v *Service) Delete(ctx context.Context, who Identity, name, typed string) error {
 	e, err := v.find(who, name)
 	if err != nil {
 		return err
@@ -13,7 +13,7 @@ func (v *Service) Delete(_ context.Context, who Identity, name, typed string) er
 		return &Error{Code: CodeTyped, Args: Args{"x": typed, "s": name}}
 	}
 	// Stored first: a crash from here on continues the deletion.
-	err = v.promise(e, func(s *Site) error {
+	err = v.promise(ctx, e, func(s *Site) error {
 		if s.Want == Gone {
 			return busy(Site{Name: s.Name, State: Deleting})
 		}

@@ -11,9 +11,9 @@ import (
 
 // entry is one site in memory: its row and what only this process knows of it.
 type entry struct {
-	id    ID     // never change after newEntry
-	owner string //
-	name  string //
+	id    ID // these three never change
+	owner string
+	name  string
 
 	saving sync.Mutex // held over a write of the row, so that the store sees the newest last
 
@@ -62,7 +62,7 @@ type turn struct {
 	exit     *runtime.Exit   // it ended while it was being started
 	done     chan struct{}   // closed in the end
 	err      error           // valid then
-	ctx      context.Context //nolint:containedctx // it is the work's own, not a caller's
+	ctx      context.Context // the work is its own: no caller ends it
 }
 
 func (e *entry) snapshot() Site {
@@ -100,7 +100,7 @@ func (v *Service) fail(e *entry, f *Fault, err error) {
 	}
 }
 
-// flush writes the row if the store does not have the newest.
+// flush writes the row if the store does not have the newest. No caller's end breaks that off.
 func (v *Service) flush(e *entry) {
 	e.saving.Lock()
 	defer e.saving.Unlock()
@@ -111,7 +111,7 @@ func (v *Service) flush(e *entry) {
 	if !dirty {
 		return
 	}
-	if err := v.update(s); err != nil {
+	if err := v.update(v.ctx, s); err != nil {
 		v.cfg.Log.Error("store site", "site", e.id, "err", err)
 		e.mu.Lock()
 		e.dirty = true // the next reconciliation tries again
@@ -120,14 +120,14 @@ func (v *Service) flush(e *entry) {
 }
 
 // promise changes the row and stores it before it holds: what a person was told survives a crash. change may refuse.
-func (v *Service) promise(e *entry, change func(*Site) error) error {
+func (v *Service) promise(ctx context.Context, e *entry, change func(*Site) error) error {
 	e.saving.Lock()
 	defer e.saving.Unlock()
 	s := e.snapshot()
 	if err := change(&s); err != nil {
 		return err
 	}
-	if err := v.update(s); err != nil {
+	if err := v.update(ctx, s); err != nil {
 		return err
 	}
 	e.mu.Lock()
@@ -136,8 +136,9 @@ func (v *Service) promise(e *entry, change func(*Site) error) error {
 	return nil
 }
 
-func (v *Service) update(s Site) error {
-	ctx, cancel := context.WithTimeout(context.Background(), storeTimeout)
+// update writes a row to its end even when ctx ends: a write broken off would leave open what is stored.
+func (v *Service) update(ctx context.Context, s Site) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	return v.cfg.Store.Update(ctx, s)
 }

@@ -151,8 +151,8 @@ func TestCreate(t *testing.T) {
 func TestEnter(t *testing.T) {
 	t.Run("a hundred first visitors make exactly one start, and all get the address", func(t *testing.T) {
 		w := newWorld(t)
-		s := w.make("blog")
-		s = w.asleep("blog")
+		w.make("blog")
+		s := w.asleep("blog")
 		before := w.driver.Starts(string(s.ID))
 		addrs := make([]netip.AddrPort, 100)
 		var all sync.WaitGroup

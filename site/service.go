@@ -77,7 +77,7 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 	for _, s := range rows {
 		v.insert(remembered(s))
 	}
-	exits := v.cfg.Driver.Exits(v.ctx) // before the first look, so that no end falls between
+	exits := v.listen() // before the first look, so that no end falls between
 	if err := v.Reconcile(ctx); err != nil {
 		v.cfg.Log.Warn("first look at the runtime", "err", err)
 	}
