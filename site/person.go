@@ -1,7 +1,10 @@
 package site
 
-import "petitpont/runtime"
-import "time"
+import (
+	"time"
+
+	"petitpont/runtime"
+)
 
 // Role decides the plan. It comes from the directory's groups.
 type Role string
