@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -39,7 +40,7 @@ func parseLabel(alias string) (label, bool) {
 
 // Attach gives the network namespace an eth0 with the slot's addresses and plugs it into the segment. Attaching an
 // id again replaces its link: the old namespace may still be dying. Nothing is left after an error.
-func (n *Network) Attach(ctx context.Context, id, segment string, slot int, netns *os.File) error {
+func (n *Network) Attach(ctx context.Context, id, segment string, slot int, ns *os.File) error {
 	if !siteID.MatchString(id) {
 		return fmt.Errorf("attach: bad id %q", id)
 	}
@@ -57,7 +58,7 @@ func (n *Network) Attach(ctx context.Context, id, segment string, slot int, netn
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := n.plug(id, p, bridge, netns); err != nil {
+	if err := n.plug(ctx, id, p, bridge, ns); err != nil {
 		return errors.Join(fmt.Errorf("attach %s: %w", id, err), n.unplug(p))
 	}
 	n.mu.Lock()
@@ -82,7 +83,7 @@ func (n *Network) clear(id string, p port) error {
 }
 
 // plug works from the inside out: the outer end comes up last, when every fence around it stands.
-func (n *Network) plug(id string, p port, bridge int, ns *os.File) error {
+func (n *Network) plug(ctx context.Context, id string, p port, bridge int, ns *os.File) error {
 	link, err := n.addPair(p, ns)
 	if err != nil {
 		return fmt.Errorf("make veth: %w", err)
@@ -93,13 +94,70 @@ func (n *Network) plug(id string, p port, bridge int, ns *os.File) error {
 	if err := n.fence(link, bridge); err != nil {
 		return err
 	}
-	if err := n.setUpInside(p, ns); err != nil {
+	// Sockets opened in the site's namespace configure its end; no goroutine ever stays there.
+	h, err := netlink.NewHandleAt(netns.NsHandle(ns.Fd()), unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("open netlink inside: %w", err)
+	}
+	defer h.Close()
+	if err := n.setUpInside(h, p); err != nil {
 		return fmt.Errorf("inside: %w", err)
 	}
 	if err := n.introduce(link, p, bridge); err != nil {
 		return err
 	}
-	return n.host.LinkSetUp(link)
+	if err := n.host.LinkSetUp(link); err != nil {
+		return err
+	}
+	return n.ready(ctx, h, p)
+}
+
+// ready waits until a packet that is sent now arrives. Links that were up without a partner, a bridge without ports
+// and a new IPv6 address begin to work only when a queue of the kernel gets to them, mostly within a millisecond. A
+// packet before that is lost, and TCP then waits a whole second.
+func (n *Network) ready(ctx context.Context, h *netlink.Handle, p port) error {
+	conditions := []func() (bool, error){
+		carrier(n.host, p.link(n.instance)),
+		carrier(n.host, p.bridge(n.instance)),
+		carrier(h, inside),
+	}
+	if n.v6 {
+		conditions = append(conditions, local(h, p.addr(n.instance).V6))
+	}
+	for _, c := range conditions {
+		if err := until(ctx, c); err != nil {
+			return fmt.Errorf("wait for the link: %w", err)
+		}
+	}
+	return nil
+}
+
+func carrier(h *netlink.Handle, name string) func() (bool, error) {
+	return func() (bool, error) {
+		link, err := h.LinkByName(name)
+		return err == nil && link.Attrs().OperState == netlink.OperUp, err
+	}
+}
+
+// local tells whether a namespace takes packets to an address as its own.
+func local(h *netlink.Handle, a netip.Addr) func() (bool, error) {
+	return func() (bool, error) {
+		routes, err := h.RouteGet(a.AsSlice())
+		return len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL, err
+	}
+}
+
+func until(ctx context.Context, condition func() (bool, error)) error {
+	for wait := 20 * time.Microsecond; ; wait = min(wait*2, 5*time.Millisecond) {
+		if ok, err := condition(); ok || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
 }
 
 // addPair makes both ends in one message, the inner one in the site's namespace under its final name.
@@ -165,13 +223,8 @@ func neighbour(index int, mac net.HardwareAddr, ip netip.Addr) *netlink.Neigh {
 	return &netlink.Neigh{LinkIndex: index, State: netlink.NUD_PERMANENT, IP: ip.AsSlice(), HardwareAddr: mac}
 }
 
-// setUpInside configures the site's end through sockets opened in its namespace; no goroutine ever stays there.
-func (n *Network) setUpInside(p port, ns *os.File) error {
-	h, err := netlink.NewHandleAt(netns.NsHandle(ns.Fd()), unix.NETLINK_ROUTE)
-	if err != nil {
-		return fmt.Errorf("open netlink: %w", err)
-	}
-	defer h.Close()
+// setUpInside configures the site's end.
+func (n *Network) setUpInside(h *netlink.Handle, p port) error {
 	lo, err := h.LinkByName("lo")
 	if err != nil {
 		return err

@@ -145,8 +145,8 @@ func send(t *testing.T, ns *os.File, link string, frames ...[]byte) {
 	}
 }
 
-// until reads marked frames until the one named last, and tells how often the one named name came before it.
-func until(t *testing.T, fd int, name, last string) (seen int) {
+// await reads marked frames until the one named last, and tells how often the one named name came before it.
+func await(t *testing.T, fd int, name, last string) (seen int) {
 	t.Helper()
 	buf := make([]byte, 2048)
 	for {
@@ -217,11 +217,11 @@ func TestFence(t *testing.T) {
 			attack := func() int {
 				end := last()
 				send(t, a, inside, tt.frame.bytes(), honest(end).bytes())
-				seen := until(t, fd, "x", end)
+				seen := await(t, fd, "x", end)
 				if far != fd {
 					end = last()
 					send(t, hostNS(t), "fence_s0", frame{other.MAC, gwMAC, unix.ETH_P_IP, udp4(gw4, other.V4, 1, 9, end)}.bytes())
-					seen = until(t, far, "x", end)
+					seen = await(t, far, "x", end)
 				}
 				return seen
 			}
@@ -267,10 +267,10 @@ func TestPortIsolationStandsAlone(t *testing.T) {
 		end := last()
 		send(t, a, inside, frame{other.MAC, own.MAC, unix.ETH_P_IP, udp4(own.V4, other.V4, 1, 9, "x")}.bytes(),
 			frame{gw, own.MAC, unix.ETH_P_IP, udp4(own.V4, gw4, 1, 9, end)}.bytes())
-		until(t, near, "x", end)
+		await(t, near, "x", end)
 		end = last()
 		send(t, hostNS(t), "iso_s0", frame{other.MAC, gw, unix.ETH_P_IP, udp4(gw4, other.V4, 1, 9, end)}.bytes())
-		return until(t, far, "x", end)
+		return await(t, far, "x", end)
 	}
 	if attack() != 0 {
 		t.Fatal("a frame passed between isolated ports")
@@ -314,7 +314,7 @@ func TestReloadLeavesNoWindow(t *testing.T) {
 	}
 	end := last()
 	send(t, a, inside, frame{gw, own.MAC, unix.ETH_P_IP, udp4(own.V4, gw4, 1, 9, end)}.bytes())
-	if seen := until(t, fd, "x", end); seen != 0 {
+	if seen := await(t, fd, "x", end); seen != 0 {
 		t.Fatalf("%d of %d forged frames passed", seen, sent)
 	}
 }

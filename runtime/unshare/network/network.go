@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +29,7 @@ import (
 type Config struct {
 	Instance string // labels every object: a letter and at most 8 letters or digits
 	Segments []Segment
+	DNS      []netip.Addr // resolvers that sites may ask although their addresses are private; never the host itself
 	Log      *slog.Logger // nil: the default logger
 }
 
@@ -36,14 +38,17 @@ type Config struct {
 type Network struct {
 	instance string
 	segments []Segment
+	dns      []netip.Addr
 	log      *slog.Logger
 	host     *netlink.Handle
 	v6       bool   // the host's kernel has IPv6
 	before   before // sysctls as they were before the first instance
+	grave    grave
 
 	mu     sync.Mutex
 	shards map[shard]int   // bridges that stand, with their index
 	ports  map[string]port // by id, of what this process attached
+	closed bool
 }
 
 // Open makes the bridges and rules of the instance, or adopts those it finds: attached sites never notice.
@@ -59,7 +64,7 @@ func Open(c Config) (*Network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}
-	n := &Network{instance: c.Instance, segments: c.Segments, log: c.Log, host: host, v6: hasIPv6(),
+	n := &Network{instance: c.Instance, segments: c.Segments, dns: c.DNS, log: c.Log, host: host, v6: hasIPv6(),
 		shards: map[shard]int{}, ports: map[string]port{}}
 	links, err := n.links()
 	if err == nil {
@@ -161,29 +166,24 @@ func (n *Network) List() ([]string, error) {
 }
 
 // Close removes every object of the instance: ports, bridges, rules. It gives back the sysctls when no other
-// instance needs them. Sites that are still attached lose their network.
+// instance needs them. Sites that are still attached lose their network. Closing twice is a no-op.
 func (n *Network) Close() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if n.closed {
+		return nil
+	}
 	links, err := n.links()
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, l := range links {
-		if n.isPort(l) {
-			errs = append(errs, n.remove(l))
-		}
-	}
-	for _, l := range links {
-		if n.owns(l) && !n.isPort(l) {
-			errs = append(errs, n.remove(l))
-		}
-	}
+	own := slices.DeleteFunc(slices.Clone(links), func(l netlink.Link) bool { return !n.owns(l) })
+	errs = append(errs, n.remove(own...))
 	// Forwarding ends before the rules that fence it do.
 	errs = append(errs, n.restore(links), nft(fmt.Sprintf(
 		"add table bridge %[1]s\ndelete table bridge %[1]s\nadd table inet %[1]s\ndelete table inet %[1]s\n", n.instance)))
-	n.shards = map[shard]int{}
+	n.closed = true
 	n.host.Close()
 	return errors.Join(errs...)
 }
@@ -204,7 +204,7 @@ func (n *Network) links() ([]netlink.Link, error) {
 // owns tells whether a link carries the label of this instance: its group, set when it was created, and its name.
 func (n *Network) owns(l netlink.Link) bool {
 	a := l.Attrs()
-	return a.Group == group(n.instance) &&
+	return (a.Group == group(n.instance) || a.Group == graveGroup(n.instance)) &&
 		(strings.HasPrefix(a.Name, n.instance+"-") || strings.HasPrefix(a.Name, n.instance+"_"))
 }
 
@@ -212,30 +212,17 @@ func (n *Network) isPort(l netlink.Link) bool {
 	return n.owns(l) && l.Type() == "veth" && strings.HasPrefix(l.Attrs().Name, n.instance+"-")
 }
 
-// sweep removes ports that a killed Attach left before it could say whose they are.
+// sweep removes ports that a killed Attach left before it could say whose they are, and those a killed Detach left.
 func (n *Network) sweep(links []netlink.Link) {
 	for _, l := range links {
-		if _, ok := parseLabel(l.Attrs().Alias); n.isPort(l) && !ok {
+		_, ok := parseLabel(l.Attrs().Alias)
+		if n.isPort(l) && (!ok || l.Attrs().Group == graveGroup(n.instance)) {
 			n.log.Info("half-made port removed", "link", l.Attrs().Name)
 			if err := n.remove(l); err != nil {
 				n.log.Warn("remove port", "link", l.Attrs().Name, "error", err)
 			}
 		}
 	}
-}
-
-// remove deletes a link. One that has gone by itself, with its namespace, is what was wanted.
-func (n *Network) remove(l netlink.Link) error {
-	err := n.host.LinkDel(l)
-	if err == nil || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.EINVAL) && !n.exists(l) {
-		return nil
-	}
-	return fmt.Errorf("delete link %s: %w", l.Attrs().Name, err)
-}
-
-func (n *Network) exists(l netlink.Link) bool {
-	_, err := n.host.LinkByIndex(l.Attrs().Index)
-	return err == nil
 }
 
 func named(links []netlink.Link, name string) bool {

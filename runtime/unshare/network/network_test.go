@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -153,6 +152,34 @@ func TestAttachAgainReplacesTheLinkOfADyingNamespace(t *testing.T) {
 	}
 }
 
+// TestTheFirstPacketArrives connects the moment Attach returns. A packet that is lost then costs a second.
+func TestTheFirstPacketArrives(t *testing.T) {
+	n := open(t, "first", segments(t))
+	host, before := hostNS(t), lost(t)
+	for i := range 60 {
+		if i == 30 { // first on a bridge without ports, then on one that is in use
+			site(t, n, "neighbour0", "student", 99)
+		}
+		ns := newNS(t)
+		port := greet(t, ns, ":0")
+		if err := n.Attach(context.Background(), "aaaaaaaaaa", "student", i, ns); err != nil {
+			t.Fatal(err)
+		}
+		a, err := n.Addr("student", i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ip := range []netip.Addr{a.V4, a.V6} {
+			if _, err := ask(t, host, at(ip, port)); err != nil || lost(t) > before {
+				t.Fatalf("attach %d, %s: %v, %d packets lost", i, ip, err, lost(t)-before)
+			}
+		}
+		if err := n.Detach("aaaaaaaaaa"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestAttachLeavesNothingAfterAnError(t *testing.T) {
 	n := open(t, "fail", segments(t))
 	site(t, n, "aaaaaaaaaa", "student", 1)
@@ -187,7 +214,7 @@ func TestAttachLeavesNothingAfterAnError(t *testing.T) {
 	}
 }
 
-func TestFiftySitesAttachAtOnce(t *testing.T) {
+func TestFiftySitesComeAndGoAtOnce(t *testing.T) {
 	n := open(t, "many", segments(t))
 	var wg sync.WaitGroup
 	for i := range 50 {
@@ -203,106 +230,15 @@ func TestFiftySitesAttachAtOnce(t *testing.T) {
 		t.Fatal(len(ids), err)
 	}
 	for i := range 50 {
-		if err := n.Detach(fmt.Sprintf("site%06d", i)); err != nil {
-			t.Fatal(err)
-		}
+		wg.Go(func() {
+			if err := n.Detach(fmt.Sprintf("site%06d", i)); err != nil {
+				t.Error(err)
+			}
+		})
 	}
+	wg.Wait()
 	if ids, err := n.List(); err != nil || len(ids) != 0 {
 		t.Fatal(ids, err)
-	}
-}
-
-func TestTwoInstancesDoNotMeet(t *testing.T) {
-	w := world(t)
-	one := open(t, "one", segments(t))
-	other, err := DefaultSegments(netip.MustParsePrefix("10.68.0.0/18"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	two := open(t, "two", other)
-	a, aAddr := site(t, one, "aaaaaaaaaa", "student", 3)
-	b, bAddr := site(t, two, "bbbbbbbbbb", "student", 3)
-	port := greet(t, a, ":0")
-	greet(t, b, at("::", port))
-	greet(t, w, at("::", 80))
-	for name, c := range map[string]struct {
-		from *os.File
-		to   netip.Addr
-	}{"one to two": {a, bAddr.V4}, "one to two over IPv6": {a, bAddr.V6}, "two to one": {b, aAddr.V4}} {
-		if _, err := ask(t, c.from, at(c.to, port)); err == nil {
-			t.Fatal(name)
-		}
-	}
-	if err := one.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for _, to := range []string{at("203.0.113.2", 80), at("2001:db8::2", 80)} {
-		if _, err := ask(t, b, to); err != nil {
-			t.Fatal("the second lost its network with the first:", err)
-		}
-	}
-	if err := two.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if v, _ := getSysctl("ipv4/ip_forward"); v != "0" {
-		t.Fatal("the last one did not restore forwarding")
-	}
-}
-
-func TestTheHostRoutesForNobodyElse(t *testing.T) {
-	fromWorld := world(t)
-	n := open(t, "router", segments(t))
-	side := newNS(t)
-	run(t, fmt.Sprintf(`ip link add side0 type veth peer name eth0 netns /proc/%d/fd/%d
-		ip addr add 203.0.113.129/25 dev side0; ip link set side0 up`, os.Getpid(), side.Fd()))
-	t.Cleanup(func() { exec.Command("ip", "link", "del", "side0").Run() })
-	err := in(t, side, func() error {
-		return sh("ip addr add 203.0.113.130/25 dev eth0; ip link set eth0 up; ip route add default via 203.0.113.129")
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := listen(t, side, "203.0.113.130:0")
-	if err := in(t, fromWorld, func() error { return sh("ip route add 203.0.113.130/32 via 203.0.113.1") }); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
-			c.Close()
-		}
-	}()
-	if _, err := ask(t, fromWorld, l.Addr().String()); err == nil {
-		t.Fatal("Open made the host a router between its own interfaces")
-	}
-	without(t, n, "no router before us")
-	if _, err := ask(t, fromWorld, l.Addr().String()); err != nil {
-		t.Fatal("not even without the rule:", err)
-	}
-}
-
-func TestUplinkIsTheOnlyWayOut(t *testing.T) {
-	w := world(t)
-	greet(t, w, at("::", 80))
-	s := segments(t)
-	s[1].Uplink, s[1].VLAN = "up0", 7
-	n := open(t, "uplink", s)
-	a, _ := site(t, n, "aaaaaaaaaa", "student", 3)
-	b, _ := site(t, n, "bbbbbbbbbb", "teacher", 4)
-	if _, err := ask(t, a, at("203.0.113.2", 80)); err != nil {
-		t.Fatal("a segment without uplink:", err)
-	}
-	if _, err := ask(t, b, at("203.0.113.2", 80)); err == nil {
-		t.Fatal("left by another interface than its VLAN")
-	}
-	// An interface of that name stands for the VLAN: not every kernel these tests run on has the module.
-	run(t, fmt.Sprintf(`ip link add up0.7 type veth peer name vlan7 netns /proc/%d/fd/%d
-		ip addr add 198.51.100.1/24 dev up0.7; ip link set up0.7 up`, os.Getpid(), w.Fd()))
-	t.Cleanup(func() { exec.Command("ip", "link", "del", "up0.7").Run() })
-	if err := in(t, w, func() error { return sh("ip addr add 198.51.100.2/24 dev vlan7; ip link set vlan7 up") }); err != nil {
-		t.Fatal(err)
-	}
-	if seen, err := ask(t, b, at("198.51.100.2", 80)); err != nil || !strings.HasSuffix(seen, "198.51.100.1") {
-		t.Fatal("by its VLAN:", seen, err)
 	}
 }
 
@@ -352,5 +288,21 @@ func BenchmarkAttach(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.StartTimer()
+	}
+}
+
+// BenchmarkDetach is the other half: the kernel waits for readers before it lets a link go.
+func BenchmarkDetach(b *testing.B) {
+	n := open(b, "bench", segments(b))
+	ns := newNS(b)
+	for i := 0; b.Loop(); i++ {
+		b.StopTimer()
+		if err := n.Attach(context.Background(), "aaaaaaaaaa", "student", i%900, ns); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		if err := n.Detach("aaaaaaaaaa"); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

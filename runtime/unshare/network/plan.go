@@ -69,6 +69,11 @@ func (c Config) check() error {
 	if len(c.Segments) == 0 {
 		return errors.New("no segment")
 	}
+	for _, a := range c.DNS {
+		if !a.IsValid() || a.Zone() != "" || a.Is4In6() {
+			return fmt.Errorf("resolver %q: want a plain address", a)
+		}
+	}
 	for i, s := range c.Segments {
 		if err := s.check(); err != nil {
 			return fmt.Errorf("segment %q: %w", s.Name, err)

@@ -56,7 +56,7 @@ func TestReach(t *testing.T) {
 		}
 	}
 
-	closed := []struct {
+	forbidden := []struct {
 		name  string
 		to    string
 		rules []string
@@ -74,9 +74,9 @@ func TestReach(t *testing.T) {
 		{"a site sends mail", at("203.0.113.2", 25), []string{"tcp dport"}},
 		{"a site sends mail over IPv6", at("2001:db8::2", 25), []string{"tcp dport"}},
 	}
-	for _, c := range closed {
+	for _, c := range forbidden {
 		t.Run("never/"+c.name, func(t *testing.T) {
-			if _, err := ask(t, a, c.to); err == nil {
+			if !closed(t, a, c.to) {
 				t.Fatal("it does")
 			}
 			without(t, n, c.rules...)
@@ -86,7 +86,7 @@ func TestReach(t *testing.T) {
 		})
 	}
 	t.Run("never/the world reaches a site", func(t *testing.T) {
-		if _, err := ask(t, w, at(aAddr.V4, web)); err == nil {
+		if !closed(t, w, at(aAddr.V4, web)) {
 			t.Fatal("it does")
 		}
 		without(t, n, "goto to_site")

@@ -29,7 +29,8 @@ func (n *Network) rules() (string, error) {
 		Name, MAC      string
 		Segments       []ruleSegment
 		Fence4, Fence6 bool
-	}{Name: n.instance, MAC: gatewayMAC(n.instance).String(), Fence4: n.before.fenced("ipv4"), Fence6: n.before.fenced("ipv6")}
+		DNS            []netip.Addr
+	}{Name: n.instance, MAC: gatewayMAC(n.instance).String(), DNS: n.dns, Fence4: n.before.fenced("ipv4"), Fence6: n.before.fenced("ipv6")}
 	for _, s := range n.segments {
 		data.Segments = append(data.Segments, ruleSegment{s.V4, s.V6, s.Name[:1], s.exit()})
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,6 +26,12 @@ func init() { runtime.LockOSThread() }
 // TestMain runs everything in a network namespace of its own: it is the "host", and the machine is never touched.
 func TestMain(m *testing.M) {
 	if os.Getenv("NETWORK_TEST_INSIDE") != "" {
+		// A new namespace begins with what the machine has set, and somebody's tests may be running there.
+		for _, path := range forwarding {
+			if err := setSysctl(path, "0"); err != nil {
+				panic(err)
+			}
+		}
 		os.Exit(m.Run())
 	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
@@ -56,7 +63,11 @@ func open(t testing.TB, instance string, s []Segment) *Network {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = n.Close() })
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	return n
 }
 
@@ -143,10 +154,22 @@ func greet(t testing.TB, ns *os.File, addr string) int {
 }
 
 // ask connects and returns the greeting.
-func ask(t testing.TB, ns *os.File, addr string) (greeting string, err error) {
+func ask(t testing.TB, ns *os.File, addr string) (string, error) {
+	t.Helper()
+	return within(t, ns, addr, 10*time.Second)
+}
+
+// closed tells that a connection is refused, or that nothing comes back for a while.
+func closed(t testing.TB, ns *os.File, addr string) bool {
+	t.Helper()
+	_, err := within(t, ns, addr, 300*time.Millisecond)
+	return err != nil
+}
+
+func within(t testing.TB, ns *os.File, addr string, limit time.Duration) (greeting string, err error) {
+	t.Helper()
 	err = in(t, ns, func() error {
-		d := net.Dialer{Timeout: 400 * time.Millisecond, FallbackDelay: -1}
-		c, err := d.Dial("tcp", addr)
+		c, err := net.DialTimeout("tcp", addr, limit)
 		if err != nil {
 			return err
 		}
@@ -156,6 +179,27 @@ func ask(t testing.TB, ns *os.File, addr string) (greeting string, err error) {
 		return err
 	})
 	return greeting, err
+}
+
+// lost counts the first packets of TCP connections that the host had to send again.
+func lost(t testing.TB) int {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/net/netstat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(b), "\n")
+	for i, name := range strings.Fields(lines[0]) {
+		if name == "TCPSynRetrans" {
+			n, err := strconv.Atoi(strings.Fields(lines[1])[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	t.Fatal("the kernel does not count TCPSynRetrans")
+	return 0
 }
 
 func hostNS(t testing.TB) *os.File {
