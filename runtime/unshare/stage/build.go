@@ -17,17 +17,13 @@ func build(p Plan, image, template int) (terminals int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	null, err := hostNode("null")
-	if err != nil {
-		return -1, err
-	}
 	if terminals, err = devices(root, p.Tmp); err != nil {
 		return -1, fmt.Errorf("/dev: %w", err)
 	}
 	if err := scratch(root, p.Tmp); err != nil {
 		return -1, err
 	}
-	if err := kernelViews(root, null); err != nil { // last: it ends with a ceiling of no further mount namespaces
+	if err := kernelViews(root); err != nil { // last: it ends with a ceiling of no further mount namespaces
 		return -1, err
 	}
 	if err := pivot(root); err != nil {

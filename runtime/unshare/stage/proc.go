@@ -24,7 +24,7 @@ var ceilings = map[string]string{
 }
 
 // kernelViews mounts /proc and /sys anew and hides what does not concern a container.
-func kernelViews(root, null int) error {
+func kernelViews(root int) error {
 	if err := mountAt(root, "proc", "proc", inert); err != nil {
 		return err
 	}
@@ -46,11 +46,7 @@ func kernelViews(root, null int) error {
 	if err := fix(proc); err != nil {
 		return err
 	}
-	empty, err := fresh("tmpfs", inert|unix.MOUNT_ATTR_RDONLY, "size=4k", "nr_inodes=2", "mode=0555")
-	if err != nil {
-		return err
-	}
-	return errors.Join(cover(proc, null, maskedFiles), cover(proc, empty, maskedDirs), cover(sys, empty, maskedSys), limit(user))
+	return errors.Join(cover(proc, nothing, maskedFiles), cover(proc, emptiness, maskedDirs), cover(sys, emptiness, maskedSys), limit(user))
 }
 
 // limit lowers the ceilings. It comes last: each mount made by descriptor lives in a mount namespace of its own at first.
@@ -90,15 +86,23 @@ func fix(proc int) error {
 	return nil
 }
 
-// cover hides each name that exists under a copy of mount m.
-func cover(dir, m int, names []string) error {
+// nothing is what a hidden file reads as, emptiness what a hidden directory lists as. Each cover gets a mount of its own:
+// a mount that is attached nowhere cannot be cloned before Linux 6.15.
+func nothing() (int, error) { return hostNode("null") }
+
+func emptiness() (int, error) {
+	return fresh("tmpfs", inert|unix.MOUNT_ATTR_RDONLY, "size=4k", "nr_inodes=2", "mode=0555")
+}
+
+// cover hides each name that exists under a mount of its own.
+func cover(dir int, kind func() (int, error), names []string) error {
 	for _, name := range names {
-		c, err := copyOf(m, "")
+		m, err := kind()
 		if err != nil {
-			return err
+			return fmt.Errorf("hide %s: %w", name, err)
 		}
-		err = attach(c, dir, name)
-		_ = unix.Close(c)
+		err = attach(m, dir, name)
+		_ = unix.Close(m)
 		if err != nil && !errors.Is(err, unix.ENOENT) {
 			return fmt.Errorf("hide %s: %w", name, err)
 		}
