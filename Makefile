@@ -5,8 +5,8 @@ BIN    ?= bin
 RUN    := mmdebstrap nftables iproute2 e2fsprogs ca-certificates gcc libc6-dev
 TEST   := $(RUN) slapd ldap-utils openssh-client lftp curl chromium procps
 BOX    := CGO_ENABLED=0 $(GO) build -trimpath -tags netgo,osusergo -ldflags '-s -w'
-# Root's tests keep their build cache apart, so that no file of root's lands in yours.
-ASROOT := $(SUDO) env PATH="$$PATH" GOMODCACHE="$$($(GO) env GOMODCACHE)" $(if $(SUDO),GOCACHE=/var/cache/petitpont-go) GOFLAGS=-buildvcs=false
+# Root's tests keep their build cache apart, so that no file of root's lands in yours; /tmp may be memory (Debian 13).
+ASROOT := $(SUDO) env PATH="$$PATH" TMPDIR=/var/tmp GOMODCACHE="$$($(GO) env GOMODCACHE)" $(if $(SUDO),GOCACHE=/var/cache/petitpont-go) GOFLAGS=-buildvcs=false
 
 .PHONY: demo test lint check bench generate clean build deps-%
 demo: deps-run build
