@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/moby/sys/mountinfo"
-	"golang.org/x/sys/unix"
 )
 
 // unified is where this host has the v2 tree: alone, or beside v1, then without controllers.
@@ -76,18 +75,6 @@ func born(t *testing.T, g group, script string, third *os.File) int {
 	}
 	t.Cleanup(func() { _ = c.Process.Kill(); _ = c.Wait() })
 	return c.Process.Pid
-}
-
-// TestTheThreadThatStoodInAGroupIsGone: else the group could never be removed, and Go would run other work in it.
-func TestTheThreadThatStoodInAGroupIsGone(t *testing.T) {
-	main := unix.Getpid()
-	for range 50 {
-		aside(func() {
-			if unix.Gettid() == main {
-				t.Error("it ran on the first thread, which never ends")
-			}
-		})
-	}
 }
 
 func FuzzSuperblock(f *testing.F) {

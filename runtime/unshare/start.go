@@ -193,12 +193,16 @@ func (d *Driver) verdict(ctx context.Context, b *box, err error, reason runtime.
 	return &runtime.StartError{Reason: reason, Log: b.lastLines(), Err: err}
 }
 
-// gatewayPatience is how long "bad gateway" counts as still starting: the web server is up before the language is.
-const gatewayPatience = 3 * time.Second
+const (
+	// gatewayPatience is how long "bad gateway" counts as still starting: the web server is up before the language is.
+	gatewayPatience = 3 * time.Second
+	// A server is up within some ten milliseconds or has something longer to do: asking is dense first, then rare.
+	denseFor, dense, rare = 250 * time.Millisecond, time.Millisecond, 50 * time.Millisecond
+)
 
 func untilAnswer(ctx context.Context, addr netip.AddrPort, patience time.Duration) bool {
 	began := time.Now()
-	for wait := 500 * time.Microsecond; ; wait = min(wait*3/2, 50*time.Millisecond) {
+	for wait := dense / 2; ; {
 		switch status := probe(ctx, addr); {
 		case status == "":
 		case status == "502" || status == "504":
@@ -210,6 +214,9 @@ func untilAnswer(ctx context.Context, addr netip.AddrPort, patience time.Duratio
 		}
 		if pause(ctx, wait) != nil {
 			return false
+		}
+		if wait = dense; time.Since(began) > denseFor {
+			wait = rare
 		}
 	}
 }
