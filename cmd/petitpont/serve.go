@@ -28,6 +28,9 @@ import (
 // farewell is how long requests and transfers may take to end when serve is asked to.
 const farewell = 10 * time.Second
 
+// patience is how long a start or a file session waits for a runtime that is being restarted.
+const patience = 10 * time.Second
+
 func serveCommand() *cobra.Command {
 	var config string
 	cmd := &cobra.Command{
@@ -85,11 +88,39 @@ func openService(ctx context.Context, c Config, store *db.DB, log *slog.Logger) 
 	if err != nil {
 		return nil, err
 	}
-	return site.Open(ctx, site.Config{
-		Store: store, Driver: remote.Dial(c.socket()), Directory: directory,
+	back := make(chan struct{}, 1)
+	driver := remote.Dial(c.socket())
+	driver.Patience = patience
+	driver.Returned = func() {
+		select {
+		case back <- struct{}{}:
+		default:
+		}
+	}
+	sites, err := site.Open(ctx, site.Config{
+		Store: store, Driver: driver, Directory: directory,
 		Plans: plans, Domain: c.Sites.Domain, Log: log,
 		ReadHost: func() (site.HostReading, error) { return site.ReadHost(c.Data) },
 	})
+	if err != nil {
+		return nil, err
+	}
+	go reconcileWhen(ctx, back, sites, log)
+	return sites, nil
+}
+
+// reconcileWhen looks at the containers again when the runtime is back: what it saw end alone, nobody was told.
+func reconcileWhen(ctx context.Context, back <-chan struct{}, sites *site.Service, log *slog.Logger) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-back:
+			if err := sites.Reconcile(ctx); err != nil {
+				log.Warn("reconcile after the runtime came back", "err", err)
+			}
+		}
+	}
 }
 
 // doors are what the world can reach.

@@ -18,6 +18,13 @@ import (
 // noticed only by the calls under way: they end with runtime.ErrDown. It is safe for concurrent use; the server
 // serialises calls about one ID.
 type Client struct {
+	// Patience is how long a call that changes or opens something waits for a runtime that is not there, since one that
+	// is being restarted is back within a second or two. Looks never wait. Zero, the default, gives up at once.
+	Patience time.Duration
+	// Returned is called each time the runtime is there again after Exits has lost it: what happened in between is for
+	// the caller to look at. It must not block. May be nil.
+	Returned func()
+
 	path string
 }
 
@@ -181,7 +188,7 @@ func (c *Client) begin(ctx context.Context, q request) (*talk, error) {
 	if size, err := json.Marshal(q); err != nil || len(size) > maxRequest {
 		return nil, fmt.Errorf("runtime %s: %w: arguments too long", q.Call, errors.Join(runtime.ErrInvalid, err))
 	}
-	conn, err := c.connect(ctx)
+	conn, err := c.connect(ctx, c.patience(q.Call))
 	if err != nil {
 		return nil, down(ctx, q.Call, err)
 	}
@@ -207,17 +214,28 @@ func (t *talk) breakOff() {
 	}
 }
 
-// connect waits while the server's queue is full, which a burst of calls can cause, but not for a server to appear.
-func (c *Client) connect(ctx context.Context) (*net.UnixConn, error) {
-	for {
+// patience is how long a call waits for a runtime to appear.
+func (c *Client) patience(call string) time.Duration {
+	switch call {
+	case "list", "usage", "templates", "exits":
+		return 0
+	}
+	return c.Patience
+}
+
+// connect waits while the server's queue is full, which a burst of calls can cause, and for so long for a server to
+// appear.
+func (c *Client) connect(ctx context.Context, patience time.Duration) (*net.UnixConn, error) {
+	for began := time.Now(); ; pause(ctx, 5*time.Millisecond) {
 		conn, err := new(net.Dialer).DialContext(ctx, "unix", c.path)
 		if err == nil {
 			return conn.(*net.UnixConn), nil
 		}
-		if !errors.Is(err, syscall.EAGAIN) || ctx.Err() != nil {
+		absent := errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT)
+		again := errors.Is(err, syscall.EAGAIN) || absent && time.Since(began) < patience
+		if !again || ctx.Err() != nil {
 			return nil, err
 		}
-		pause(ctx, 5*time.Millisecond)
 	}
 }
 

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"petitpont/runtime"
+	"petitpont/runtime/fake"
 	"petitpont/runtime/remote"
 )
 
@@ -478,4 +479,40 @@ func connOf(fd int) (net.Conn, error) {
 	f := os.NewFile(uintptr(fd), "session")
 	defer func() { _ = f.Close() }()
 	return net.FileConn(f)
+}
+
+func TestAPatientCallWaitsForTheRuntimeAndALookDoesNot(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "runtime.sock")
+	c := remote.Dial(path)
+	c.Patience = time.Minute
+	if _, err := c.List(within(t)); !errors.Is(err, runtime.ErrDown) {
+		t.Fatalf("a look at nothing: %v, want ErrDown", err)
+	}
+	answered := make(chan error, 1)
+	go func() { answered <- c.Stop(within(t), "absent0000", 0) }()
+	select {
+	case err := <-answered:
+		t.Fatalf("did not wait: %v", err)
+	default:
+	}
+	serve(t, path, fake.New(t.TempDir()), remote.Options{})
+	if err := <-answered; !errors.Is(err, runtime.ErrNotExist) {
+		t.Fatalf("once the runtime is there: %v, want its own answer", err)
+	}
+}
+
+func TestTheRuntimesReturnIsTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "runtime.sock")
+	stop := serve(t, path, fake.New(t.TempDir()), remote.Options{})
+	c, told := remote.Dial(path), make(chan struct{}, 8)
+	c.Returned = func() { told <- struct{}{} }
+	c.Exits(within(t))
+	select {
+	case <-told:
+		t.Fatal("told of a return before it had gone")
+	default:
+	}
+	stop()
+	serve(t, path, fake.New(t.TempDir()), remote.Options{})
+	<-told
 }

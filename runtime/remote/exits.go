@@ -39,10 +39,18 @@ func (c *Client) follow(ctx context.Context, out chan runtime.Exit, listening ch
 		default:
 		}
 	}
+	lost := false
+	ready := func() {
+		tried()
+		if lost && c.Returned != nil {
+			c.Returned()
+		}
+	}
 	for wait := retryMin; ctx.Err() == nil; wait = min(2*wait, retryMax) {
-		if c.followOnce(ctx, out, tried) {
+		if c.followOnce(ctx, out, ready) {
 			wait = retryMin
 		}
+		lost = true
 		tried()
 		pause(ctx, wait)
 	}
