@@ -63,6 +63,7 @@ func buildAndRun(m *testing.M) int {
 type Demo struct {
 	Data, Instance     string
 	Panel, Sites, Gate int
+	LDAP               string // file of a directory of its own; "" is the demo's
 	network            string
 	cmd                *exec.Cmd
 	ended              chan struct{}
@@ -108,7 +109,7 @@ func freePorts(n int) ([]int, error) {
 func (d *Demo) Start() error {
 	d.cmd = exec.Command(filepath.Join(bin, "petitpont"), "demo", "--data", d.Data, "--instance", d.Instance,
 		"--network", d.network, "--panel-port", strconv.Itoa(d.Panel), "--sites-port", strconv.Itoa(d.Sites),
-		"--ssh-port", strconv.Itoa(d.Gate))
+		"--ssh-port", strconv.Itoa(d.Gate), "--ldap", d.LDAP)
 	d.cmd.Stderr = os.Stderr
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := d.cmd.StdoutPipe()

@@ -33,6 +33,7 @@ import (
 //	await SECONDS URL TEXT    fetch until the page holds TEXT
 //	sftp LOGIN [FILE]         OpenSSH's sftp with the commands of FILE
 //	scp LOGIN ARGS...         OpenSSH's scp; @: stands for the gate
+//	slapd start|stop          a real OpenLDAP with marie (student) and paul (in no group), for the demo that follows
 //	kill9 serve|runtime       kill the process, wait until it has been started again
 //	herd N URL                N visitors at once; all must get 200
 func TestStories(t *testing.T) {
@@ -42,7 +43,7 @@ func TestStories(t *testing.T) {
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"demo": demoCmd, "signin": signinCmd, "get": getCmd, "post": postCmd, "await": awaitCmd,
-			"sftp": sftpCmd, "scp": scpCmd, "kill9": kill9Cmd, "herd": herdCmd,
+			"sftp": sftpCmd, "scp": scpCmd, "kill9": kill9Cmd, "herd": herdCmd, "slapd": slapdCmd,
 		},
 	})
 }
@@ -51,6 +52,7 @@ func TestStories(t *testing.T) {
 type visitor struct {
 	demo   *Demo
 	client *http.Client
+	slapd  *slapd
 }
 
 func setup(env *testscript.Env) error {
@@ -74,6 +76,7 @@ func setup(env *testscript.Env) error {
 	env.Setenv("SSH_ASKPASS", askpass)
 	env.Setenv("SSH_ASKPASS_REQUIRE", "force")
 	env.Defer(func() {
+		v.slapd.stop()
 		if err := v.end(); err != nil {
 			env.T().Log(err)
 			env.T().FailNow()

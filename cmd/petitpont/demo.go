@@ -28,6 +28,7 @@ type demoFlags struct {
 	data, instance, network string
 	panel, sites, gate      int
 	rebuild                 bool
+	ldap                    string
 }
 
 func demoCommand() *cobra.Command {
@@ -44,6 +45,7 @@ func demoCommand() *cobra.Command {
 	cmd.Flags().IntVar(&f.panel, "panel-port", 8000, "port of the panel")
 	cmd.Flags().IntVar(&f.sites, "sites-port", 8080, "port of the sites")
 	cmd.Flags().IntVar(&f.gate, "ssh-port", 2222, "port of the SFTP gate")
+	cmd.Flags().StringVar(&f.ldap, "ldap", "", "file with an [ldap] table: try a directory of your own instead of the made-up one")
 	cmd.Flags().BoolVar(&f.rebuild, "rebuild", false, "build a new version of the template")
 	return cmd
 }
@@ -68,10 +70,13 @@ func demo(ctx context.Context, f demoFlags) (err error) {
 	defer func() { _ = logs.Close() }()
 	crew := newCrew(logs, newLog(logs))
 	defer func() { err = errors.Join(err, endDemo(crew, c, logs)) }()
-	if err := startDemo(ctx, crew, &c); err != nil {
+	if err := demoDirectory(ctx, crew, &c, f.ldap); err != nil {
 		return err
 	}
-	greet(os.Stdout, c)
+	if err := startDemo(ctx, crew, c); err != nil {
+		return err
+	}
+	greet(os.Stdout, c, f.ldap == "")
 	select {
 	case <-ctx.Done():
 		return nil
@@ -133,13 +138,14 @@ func demoTemplate(ctx context.Context, c Config, rebuild bool) error {
 	return nil
 }
 
-// startDemo brings up the directory, the configuration that names it, and the two processes.
-func startDemo(ctx context.Context, crew *crew, c *Config) error {
-	uid, _, err := serveUser(c.User)
-	if err != nil {
+// demoDirectory finds out where people sign in: in a directory of this demo, or in the one of a file.
+func demoDirectory(ctx context.Context, crew *crew, c *Config, file string) (err error) {
+	if file != "" {
+		own, err := loadConfig(file)
+		c.LDAP = own.LDAP
 		return err
 	}
-	files, names, err := openListeners(*c)
+	uid, _, err := serveUser(c.User)
 	if err != nil {
 		return err
 	}
@@ -148,10 +154,21 @@ func startDemo(ctx context.Context, crew *crew, c *Config) error {
 	if err := waitFor(ctx, crew, filepath.Join(dir, directoryFile)); err != nil {
 		return err
 	}
-	if c.LDAP, err = readDirectory(dir); err != nil {
+	c.LDAP, err = readDirectory(dir)
+	return err
+}
+
+// startDemo writes the configuration that an installation would have, and starts the two processes that read it.
+func startDemo(ctx context.Context, crew *crew, c Config) error {
+	uid, _, err := serveUser(c.User)
+	if err != nil {
 		return err
 	}
-	if err := writeConfig(*c); err != nil {
+	files, names, err := openListeners(c)
+	if err != nil {
+		return err
+	}
+	if err := writeConfig(c); err != nil {
 		return err
 	}
 	crew.start(member{name: "runtime", args: []string{"runtime", "--config", c.demoFile()}})
@@ -184,19 +201,22 @@ var greeting = template.Must(template.New("").Parse(`
 petitpont is running, for this machine only.
 
   Panel     {{.Panel.URL}}
+{{- if .MadeUp}}
   Accounts  eleve (student), prof (teacher), asso (association), admin
             password for each: {{.Password}}
+{{- end}}
   Sites     {{.SiteURL}}/
-  Files     sftp -P {{.SSH.Port}} eleve@{{.SSH.Host}}
+  Files     sftp -P {{.SSH.Port}} {{if .MadeUp}}eleve{{else}}LOGIN{{end}}@{{.SSH.Host}}
 
   Data {{.Data}}   Log {{.Data}}/petitpont.log   Ctrl+C ends everything.
 `))
 
-func greet(w io.Writer, c Config) {
+func greet(w io.Writer, c Config, madeUp bool) {
 	_ = greeting.Execute(w, struct {
 		Config
+		MadeUp            bool
 		Password, SiteURL string
-	}{c, ldaptest.DemoPassword, c.siteURL("NAME")})
+	}{c, madeUp, ldaptest.DemoPassword, c.siteURL("NAME")})
 }
 
 // waitTime is how long a part of the demo may take to come up.
