@@ -160,10 +160,13 @@ func TestPaceFollowsTheState(t *testing.T) {
 	}
 }
 
-func TestDeletingTheLastSiteLeavesAnEmptyList(t *testing.T) {
+func TestWatchedListThatBecomesEmptyTurnsIntoTheWelcome(t *testing.T) {
 	p := newPanel(t)
 	b := p.signedIn("eleve")
-	b.part("GET", "/", "/").want(t, 200, "0 of 3 sites").lacks(t, "<html")
+	if to := b.part("GET", "/", "/").want(t, 200).Get("HX-Redirect"); to != "/" {
+		t.Fatalf("sent on to %q, want /", to)
+	}
+	b.get("/").want(t, 200, "action=\"/new\"")
 }
 
 func TestSilentRuntimeNeverSaysOnline(t *testing.T) {

@@ -20,7 +20,10 @@ func (a *App) dashboard(c echo.Context, who site.Identity) error {
 	if err != nil {
 		return fmt.Errorf("list sites: %w", err)
 	}
-	if len(mine) == 0 && !isFragment(c) {
+	switch {
+	case len(mine) == 0 && isFragment(c):
+		return moveTo(c, "/") // the last site has gone: the page that watches the list becomes the one that creates
+	case len(mine) == 0:
 		f, err := a.newForm(c, who, 0)
 		if err != nil {
 			return err
