@@ -41,6 +41,8 @@ type crew struct {
 	live   map[string]*os.Process
 	order  []string
 	done   sync.WaitGroup
+	died   chan os.Signal // a child has; closed when the crew has stopped
+	reaper sync.WaitGroup
 }
 
 // restarts bounds how often a member may end within a minute before the demo gives up.
@@ -50,16 +52,16 @@ const restarts = 10
 // inits become our children, and we reap them.
 func newCrew(out io.Writer, log *slog.Logger) *crew {
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-	c := &crew{out: out, log: log, failed: make(chan error, 1), live: map[string]*os.Process{}}
-	go c.adoptOrphans()
+	c := &crew{out: out, log: log, failed: make(chan error, 1), live: map[string]*os.Process{}, died: make(chan os.Signal, 1)}
+	signal.Notify(c.died, syscall.SIGCHLD)
+	c.reaper.Go(c.adoptOrphans)
 	return c
 }
 
-// adoptOrphans reaps children that are not members. Members are left to their own Wait.
+// adoptOrphans reaps children that are not members, until the crew stops: from then on this process waits for children
+// of its own, which must not be taken from it. Members are left to their own Wait.
 func (c *crew) adoptOrphans() {
-	died := make(chan os.Signal, 1)
-	signal.Notify(died, syscall.SIGCHLD)
-	for range died {
+	for range c.died {
 		list, _ := filepath.Glob("/proc/self/task/*/children")
 		for _, file := range list {
 			text, _ := os.ReadFile(file)
@@ -168,6 +170,9 @@ func (c *crew) stop() {
 	}
 	c.mu.Unlock()
 	c.done.Wait()
+	signal.Stop(c.died)
+	close(c.died)
+	c.reaper.Wait()
 }
 
 // waitFor returns once path exists.
