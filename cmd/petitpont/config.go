@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -197,7 +198,11 @@ func parseBytes(s string) (int64, error) {
 	if _, err := fmt.Sscan(m[1], &n); err != nil {
 		return 0, fmt.Errorf("%q: %w", s, err)
 	}
-	return n << (10 * strings.Index(" KMGT", m[2])), nil
+	shift := 10 * strings.Index(" KMGT", m[2])
+	if n > math.MaxInt64>>shift {
+		return 0, fmt.Errorf("%q: too large", s)
+	}
+	return n << shift, nil
 }
 
 // trusted are the proxies in front of us.
