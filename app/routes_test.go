@@ -17,7 +17,6 @@ import (
 // scopeSites answers nothing but questions about who is who, and notes every other call.
 type scopeSites struct {
 	Sites
-	who   site.Identity
 	found []string
 }
 

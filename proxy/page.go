@@ -247,6 +247,6 @@ func (v *visit) ownerLink(k *kind) string {
 // reference is a short mark, as 7F3A-21, that stands on the page and in the log.
 func reference() string {
 	var b [3]byte
-	rand.Read(b[:]) //nolint:errcheck // never fails
+	rand.Read(b[:]) // never fails
 	return fmt.Sprintf("%02X%02X-%02d", b[0], b[1], int(b[2])%100)
 }

@@ -87,7 +87,6 @@ type Proxy struct {
 	trusted []netip.Prefix
 	log     *slog.Logger
 	access  *slog.Logger
-	quiet   *slog.Logger // what net/http says on its own, at debug level
 	now     func() time.Time
 	limits  Limits
 	ups     upstreams

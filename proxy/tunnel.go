@@ -21,7 +21,7 @@ func (v *visit) tunnel(res *http.Response) error {
 	if !ok {
 		return errors.New("switched connection cannot be written to")
 	}
-	defer back.Close() //nolint:errcheck // its end is the end of the tunnel
+	defer back.Close() // its end is the end of the tunnel
 
 	v.tunnels.Add(1)
 	defer v.tunnels.Done()
@@ -30,10 +30,10 @@ func (v *visit) tunnel(res *http.Response) error {
 		v.show(pageFault)
 		return fmt.Errorf("hijack: %w", err)
 	}
-	defer conn.Close() //nolint:errcheck // likewise
+	defer conn.Close() // likewise
 	defer context.AfterFunc(v.Proxy.ctx, func() {
-		conn.Close() //nolint:errcheck // likewise
-		back.Close() //nolint:errcheck // likewise
+		conn.Close() // likewise
+		back.Close() // likewise
 	})()
 
 	if err := v.handshake(buf.Writer, res.Header); err != nil {
@@ -73,8 +73,8 @@ func (v *visit) pump(conn net.Conn, early []byte, back io.ReadWriteCloser) {
 		ended <- halfClose(conn, err)
 	}()
 	if err := <-ended; err != nil {
-		conn.Close() //nolint:errcheck // wakes the other direction
-		back.Close() //nolint:errcheck // likewise
+		conn.Close() // wakes the other direction
+		back.Close() // likewise
 	}
 	<-ended
 	v.w.written += sent

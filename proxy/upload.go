@@ -37,7 +37,7 @@ func (u *upload) Read(b []byte) (int, error) {
 	if u.left -= int64(n); u.left < 0 {
 		n, err = 0, errLarge
 	}
-	if err != nil && err != io.EOF { //nolint:errorlint // io.Reader returns it unwrapped
+	if err != nil && err != io.EOF { // io.Reader returns it unwrapped
 		u.fault.CompareAndSwap(nil, &err)
 	}
 	return n, err

@@ -136,7 +136,7 @@ type streamConn struct {
 func (c *streamConn) touch() {
 	now := time.Now()
 	if last := c.set.Load(); now.UnixNano()-last > int64(c.limit/8) && c.set.CompareAndSwap(last, now.UnixNano()) {
-		c.SetReadDeadline(now.Add(c.limit)) //nolint:errcheck // a closed connection says so at the next read
+		c.SetReadDeadline(now.Add(c.limit)) // a closed connection says so at the next read
 	}
 }
 

@@ -86,7 +86,7 @@ func typedName(m gossh.ConnMetadata) string { return m.User() }
 func (g *Gate) authenticate(c *conn, m gossh.ConnMetadata, password string) (*gossh.Permissions, error) {
 	name := typedName(m)
 	if !c.sameName(name) {
-		c.Close()
+		_ = c.Close()
 		return nil, errNameChanged
 	}
 	if password == "" { // an LDAP bind without a password always succeeds
@@ -112,7 +112,7 @@ func (c *conn) endWhen(revoked <-chan struct{}) {
 	select {
 	case <-revoked:
 		c.gate.Log.Info("ssh revoked", "conn", c.id)
-		c.Close()
+		_ = c.Close()
 	case <-c.ctx.Done():
 	}
 }

@@ -80,7 +80,7 @@ func (c *conn) Read(p []byte) (int, error) { return c.in.Read(p) }
 func (c *conn) version() string {
 	c.Conn.SetReadDeadline(earlier(c.deadline, time.Now().Add(versionWait)))
 	defer c.Conn.SetReadDeadline(c.deadline)
-	c.in.Peek(1)
+	_, _ = c.in.Peek(1)
 	line, _ := c.in.Peek(min(c.in.Buffered(), 255))
 	return string(line)
 }
@@ -163,7 +163,7 @@ func (c *conn) closeIfIdle() {
 	idle := c.channels == 0
 	c.mu.Unlock()
 	if idle {
-		c.Close()
+		_ = c.Close()
 	}
 }
 
@@ -175,7 +175,7 @@ func (c *conn) refused() {
 	c.mu.Unlock()
 	if enough {
 		c.gate.Log.Warn("ssh too many refusals", "conn", c.id, "from", c.from)
-		c.Close()
+		_ = c.Close()
 	}
 }
 

@@ -21,7 +21,7 @@ func (g *Gate) openSession(srv *ssh.Server, sc *gossh.ServerConn, nc gossh.NewCh
 	c := connOf(ctx)
 	defer g.recovered("ssh session requests")
 	if !c.openChannel() {
-		nc.Reject(gossh.ResourceShortage, "too many sessions")
+		_ = nc.Reject(gossh.ResourceShortage, "too many sessions")
 		c.refused()
 		return
 	}
@@ -31,7 +31,7 @@ func (g *Gate) openSession(srv *ssh.Server, sc *gossh.ServerConn, nc gossh.NewCh
 	defer func() {
 		close(f.done)
 		if panicked { // nobody would answer on this channel any more
-			c.Close()
+			_ = c.Close()
 		}
 	}()
 	ssh.DefaultSessionHandler(srv, sc, f, ctx)
@@ -45,7 +45,7 @@ func refuseChannel(_ *ssh.Server, _ *gossh.ServerConn, nc gossh.NewChannel, ctx 
 	case "direct-tcpip", "direct-streamlocal@openssh.com", "tun@openssh.com":
 		reason, text = gossh.Prohibited, "forwarding is not offered"
 	}
-	nc.Reject(reason, text)
+	_ = nc.Reject(reason, text)
 	connOf(ctx).refused()
 }
 
@@ -74,13 +74,13 @@ func (f *filter) run(in <-chan *gossh.Request, out chan<- *gossh.Request) {
 	defer close(out)
 	for req := range in {
 		if !f.allows(req) {
-			req.Reply(false, nil)
+			_ = req.Reply(false, nil)
 			continue
 		}
 		select {
 		case out <- req:
 		case <-f.done:
-			req.Reply(false, nil)
+			_ = req.Reply(false, nil)
 		}
 	}
 }

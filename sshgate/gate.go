@@ -158,7 +158,7 @@ var ErrClosed = errors.New("gate is closed")
 // Serve takes connections from l until Close, or until l fails. It closes l.
 func (g *Gate) Serve(l net.Listener) error {
 	if !g.listen(l) {
-		l.Close()
+		_ = l.Close()
 		return ErrClosed
 	}
 	defer l.Close()
@@ -211,7 +211,7 @@ func (g *Gate) Close(ctx context.Context) error {
 	g.mu.Lock()
 	g.closing = true
 	for l := range g.listeners {
-		l.Close()
+		_ = l.Close()
 	}
 	conns := g.liveLocked()
 	g.mu.Unlock()
@@ -226,7 +226,7 @@ func (g *Gate) Close(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	for _, c := range conns {
-		c.Close()
+		_ = c.Close()
 	}
 	<-ended
 	return ctx.Err()

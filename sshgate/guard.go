@@ -34,7 +34,7 @@ func (g *guard) admit(c *conn) {
 	g.total++
 	g.mu.Unlock()
 	if victim != nil {
-		victim.Close()
+		_ = victim.Close()
 	}
 }
 

@@ -66,7 +66,7 @@ func createKey(path string, generate func() (crypto.Signer, error)) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }()
 	err = errors.Join(pem.Encode(f, block), f.Sync(), f.Close())
 	if err != nil {
 		return err

@@ -23,7 +23,7 @@ func (s *session) sftpAll() int {
 	began := time.Now()
 	server := sftp.NewRequestServer(count, sftp.Handlers{FileGet: mounts{t}, FilePut: mounts{t}, FileCmd: mounts{t}, FileList: mounts{t}})
 	err := server.Serve()
-	server.Close()
+	_ = server.Close()
 	s.done("sftp", "*", began, count.up.Load(), count.down.Load())
 	if err != nil && !errors.Is(err, io.EOF) {
 		return exitFailed
@@ -126,7 +126,7 @@ func (p spot) create(flags int, mode os.FileMode) (*sftp.File, error) {
 		return nil, err
 	}
 	if err := f.Chmod(mode &^ umask); err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, err
 	}
 	return f, nil

@@ -107,7 +107,7 @@ func parseScp(args []word) (o scpOptions, ok bool) {
 func (r *rcp) run() (err error) {
 	defer r.tree.caught(&err)
 	if err := r.begin(); err != nil {
-		r.complain("", err)
+		_ = r.complain("", err)
 		return err
 	}
 	if r.opts.to {

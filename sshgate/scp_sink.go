@@ -107,7 +107,7 @@ func (r *rcp) receive(target string, folder bool, depth int) error {
 // broken ends a transfer whose client does not follow the protocol.
 func (r *rcp) broken(line string) error {
 	r.log.Warn("scp protocol", "line", printable(line))
-	r.send("\x02scp: " + r.t("gate.scp.protocol") + "\n")
+	_ = r.send("\x02scp: " + r.t("gate.scp.protocol") + "\n")
 	return errProtocol
 }
 
@@ -222,7 +222,7 @@ func (r *rcp) takeFile(e entry, p spot, to string) error {
 	if err != nil {
 		return fail(err)
 	}
-	defer f.Close() // a second time is harmless
+	defer func() { _ = f.Close() }() // a second time is harmless
 	if err := r.ack(); err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ type session struct {
 func (g *Gate) handler(run func(*session) int) ssh.Handler {
 	return func(s ssh.Session) {
 		code := exitFailed
-		defer func() { s.Exit(code) }()
+		defer func() { _ = s.Exit(code) }()
 		defer g.recovered("ssh session")
 		v := visitorOf(s.Context())
 		if v == nil {
@@ -83,12 +83,12 @@ func (s *session) t(key string, args ...i18n.Args) string { return i18n.T(s.lang
 
 // say writes one line to the person, on the side that is not data.
 func (s *session) say(text string) {
-	io.WriteString(s.Stderr(), text+s.newline())
+	_, _ = io.WriteString(s.Stderr(), text+s.newline())
 }
 
 // print writes data: lines that end in "\n".
 func (s *session) print(text string) {
-	io.WriteString(s, text)
+	_, _ = io.WriteString(s, text)
 }
 
 // newline also returns the cursor when the client has put its terminal in raw mode. Stdout is seen to by

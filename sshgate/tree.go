@@ -116,7 +116,7 @@ func (t *tree) open(name string, m *mount) {
 	conn.SetDeadline(time.Time{})
 	ready()
 	if m.err == nil {
-		m.client.Wait()
+		_ = m.client.Wait()
 	}
 }
 
