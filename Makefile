@@ -14,7 +14,7 @@ demo: deps-run build
 
 test: deps-test build check
 	$(GO) mod download
-	$(GO) test -race ./site/... ./proxy/... ./sshgate/... ./runtime ./runtime/fake ./runtime/remote/... ./db/... ./app/... ./views/...
+	$(GO) test -race ./site/... ./proxy/... ./sshgate/... ./runtime ./runtime/fake ./runtime/remote/... ./db/... ./app/... ./views/... ./static/...
 	$(ASROOT) $(GO) test -timeout 20m ./cmd/... ./runtime/... ./e2e/...
 
 lint:
@@ -22,9 +22,10 @@ lint:
 	bin/gofumpt -l -d $$(git ls-files '*.go' ':!*_templ.go') && bin/golangci-lint run ./...
 
 check:
-	test -z "$$(gofmt -l $$(git ls-files '*.go'))"
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$bad" || { echo "gofmt would change: $$bad"; exit 1; }
 	$(GO) vet ./...
-	$(GO) tool templ generate -path views >/dev/null 2>&1 && git diff --exit-code --stat -- views
+	@before=$$(cat views/*_templ.go | cksum); $(GO) tool templ generate -path views >/dev/null 2>&1; \
+	test "$$before" = "$$(cat views/*_templ.go | cksum)" || { echo "views/*_templ.go were not generated from the .templ files: commit what has just been written"; exit 1; }
 
 bench: deps-test build
 	$(ASROOT) $(GO) test -run '^$$' -bench . -benchtime 10x -count 1 ./runtime/unshare ./proxy ./e2e

@@ -76,7 +76,7 @@ func (v *visit) pump(conn net.Conn, early []byte, back io.ReadWriteCloser) {
 		conn.Close() // wakes the other direction
 		back.Close() // likewise
 	}
-	<-ended
+	<-ended //nolint:errcheck // the first end is the one that counts
 	v.w.written += sent
 }
 
