@@ -57,6 +57,9 @@ func (h *handlers) openFile(r *sftp.Request) (*file, error) {
 		return nil, errNotPlain
 	}
 	f := &file{fd: fd, path: r.Filepath, handlers: h}
+	if r.Pflags().Append {
+		f.tail = &tail{end: st.Size, known: make(chan struct{})}
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.open[f.path] = append(h.open[f.path], f)
@@ -73,8 +76,7 @@ func openFlags(r *sftp.Request) (flags int, mode uint32) {
 	case p.Write || p.Append || p.Creat || p.Trunc:
 		flags = unix.O_WRONLY
 	}
-	for flag, wanted := range map[int]bool{unix.O_APPEND: p.Append, unix.O_CREAT: p.Creat, unix.O_TRUNC: p.Trunc,
-		unix.O_EXCL: p.Excl} {
+	for flag, wanted := range map[int]bool{unix.O_CREAT: p.Creat, unix.O_TRUNC: p.Trunc, unix.O_EXCL: p.Excl} {
 		if wanted {
 			flags |= flag
 		}
@@ -104,6 +106,7 @@ type file struct {
 	fd       int
 	path     string
 	handlers *handlers
+	tail     *tail // of a file opened to append
 
 	mu sync.RWMutex // Close waits for reads and writes: the number must not be used again under them
 }
@@ -113,8 +116,11 @@ func (f *file) ReadAt(b []byte, off int64) (n int, err error) {
 	return f.whole(b, off, unix.Pread, io.EOF)
 }
 
-// WriteAt writes all of b; at the end of the file if it was opened to append.
+// WriteAt writes all of b; behind what was there if the file was opened to append.
 func (f *file) WriteAt(b []byte, off int64) (n int, err error) {
+	if f.tail != nil {
+		off = f.tail.place(off)
+	}
 	return f.whole(b, off, unix.Pwrite, io.ErrShortWrite)
 }
 
