@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/time/rate"
@@ -29,6 +30,7 @@ type loginDoor struct {
 	tries  tries
 	binds  *rate.Limiter // protects the directory
 	secret [32]byte      // of this process only
+	lanes  lanes
 
 	mu    sync.Mutex
 	known map[string]proof // by login as typed, small letters
@@ -46,6 +48,7 @@ func newLoginDoor(cfg Config) *loginDoor {
 		limits: cfg.Login,
 		tries:  tries{within: cfg.Login.Within, at: map[string][]time.Time{}},
 		binds:  rate.NewLimiter(rate.Limit(cfg.Login.Binds), cfg.Login.Burst),
+		lanes:  lanes{busy: map[[sha256.Size]byte]chan struct{}{}},
 		known:  map[string]proof{},
 	}
 	_, _ = rand.Read(d.secret[:]) // never fails
@@ -60,11 +63,17 @@ func (v *Service) Login(ctx context.Context, login, password string, from netip.
 	if !askable(login, loginMost) || !askable(password, passwordMost) {
 		return Identity{}, &Error{Code: CodeWrongPassword} // an empty password is an anonymous bind: never asked
 	}
+	digest := v.door.digest(login, password)
+	leave, err := v.door.lanes.enter(ctx, digest)
+	if err != nil {
+		return Identity{}, err
+	}
+	defer leave()
 	now, keys := v.cfg.Now(), v.door.keys(login, from)
 	if wait := v.door.tries.take(now, keys); wait > 0 {
 		return Identity{}, tooMany(wait)
 	}
-	who, err := v.prove(ctx, login, password)
+	who, err := v.prove(ctx, login, password, digest)
 	if !wrongPassword(err) {
 		v.door.tries.give(now, keys)
 	}
@@ -81,9 +90,21 @@ func askable(s string, most int) bool {
 func (d *loginDoor) keys(login string, from netip.Addr) map[string]int {
 	place := source(from)
 	return map[string]int{
-		"login " + strings.ToLower(login) + " " + place: d.limits.Tries,
-		"place " + place: d.limits.Spray,
+		"login " + folded(login) + " " + place: d.limits.Tries,
+		"place " + place:                       d.limits.Spray,
 	}
+}
+
+// folded is one form for all spellings that a directory may take for the same login: it ignores case, width, accents,
+// spaces and what cannot be seen (RFC 4518). Two people it takes for one only share their tries.
+func folded(login string) string {
+	unseen := func(r rune) rune {
+		if unicode.In(r, unicode.Z, unicode.C, unicode.M) {
+			return -1
+		}
+		return r
+	}
+	return strings.Map(unseen, plain(strings.ToUpper(login))) // upper first: some letters have two small forms
 }
 
 func tooMany(wait time.Duration) *Error {
@@ -97,8 +118,8 @@ func wrongPassword(err error) bool {
 }
 
 // prove asks the directory, unless the same password was right a moment ago: SFTP clients open many connections.
-func (v *Service) prove(ctx context.Context, login, password string) (Identity, error) {
-	key, digest := strings.ToLower(login), v.door.digest(login, password)
+func (v *Service) prove(ctx context.Context, login, password string, digest [sha256.Size]byte) (Identity, error) {
+	key := strings.ToLower(login)
 	if who, ok := v.door.recall(key, digest, v.cfg.Now()); ok {
 		return who, nil
 	}

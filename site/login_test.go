@@ -96,9 +96,10 @@ func TestLogin(t *testing.T) {
 	bubble(t, "many guesses at once are counted before they are answered", func(t *testing.T, w *world) {
 		var all sync.WaitGroup
 		var asked atomic.Int32
-		for range 50 {
+		w.people.Slow(time.Second)
+		for n := range 50 {
 			all.Go(func() {
-				_, err := w.v.Login(w.ctx(), "eleve", "wrong", home)
+				_, err := w.v.Login(w.ctx(), "eleve", fmt.Sprint("wrong", n), home)
 				var e *site.Error
 				if errors.As(err, &e) && e.Code == site.CodeWrongPassword {
 					asked.Add(1)
@@ -108,6 +109,31 @@ func TestLogin(t *testing.T) {
 		all.Wait()
 		if n := asked.Load(); n != 5 {
 			t.Errorf("%d guesses were answered, want 5", n)
+		}
+	})
+	bubble(t, "another spelling that the directory takes for the same login is no new try", func(_ *testing.T, w *world) {
+		w.people.Add(site.Identity{Login: "odysseus", Role: site.Student}, "x")
+		w.tries(5, "odysseus", home)
+		for _, login := range []string{
+			"ODYSSEUS", "ody\u017f\u017feus", "\uff4fdysseus", "od ysseus", "\u00a0odysseus", "o\u00addysseus", "ody\u200bsseus", "ody\u0301sseus",
+		} {
+			_, err := w.v.Login(w.ctx(), login, "x", home)
+			w.code(err, site.CodeTooManyTries)
+		}
+	})
+	bubble(t, "a right password on many connections at once is one question and no guess", func(t *testing.T, w *world) {
+		w.people.Slow(time.Second)
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				if _, err := w.v.Login(w.ctx(), "eleve", "eleve", home); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if n := w.people.Asked(); n != 1 {
+			t.Errorf("asked %d times", n)
 		}
 	})
 	bubble(t, "right passwords do not count", func(_ *testing.T, w *world) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"sync"
+	"time"
 
 	"petitpont/site"
 )
@@ -15,6 +16,7 @@ type Directory struct {
 	passwords map[string]string
 	down      error
 	asked     int
+	slow      time.Duration
 }
 
 var _ site.Directory = (*Directory)(nil)
@@ -65,8 +67,22 @@ func (d *Directory) Asked() int {
 	return d.asked
 }
 
+// Slow makes every answer take so long.
+func (d *Directory) Slow(by time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.slow = by
+}
+
+func (d *Directory) pace() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.slow
+}
+
 // Authenticate is as site.Directory says.
 func (d *Directory) Authenticate(ctx context.Context, login, password string) (site.Identity, error) {
+	time.Sleep(d.pace())
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.asked++
