@@ -113,13 +113,21 @@ func (c *crew) keep(m member) {
 		c.log.Warn("process ended, starting it again", "name", m.name, "err", err)
 		ends = append(ends, time.Now())
 		if m.vital {
-			c.failed <- fmt.Errorf("%s ended: %w (see the log)", m.name, err)
+			c.fail(fmt.Errorf("%s ended: %w (see the log)", m.name, err))
 			return
 		}
 		if len(ends) > restarts && time.Since(ends[len(ends)-restarts]) < time.Minute {
-			c.failed <- fmt.Errorf("%s ended %d times within a minute: %w (see the log)", m.name, restarts, err)
+			c.fail(fmt.Errorf("%s ended %d times within a minute: %w (see the log)", m.name, restarts, err))
 			return
 		}
+	}
+}
+
+// fail tells the first failure; nobody listens for a second, and who waited to tell one could not be ended.
+func (c *crew) fail(err error) {
+	select {
+	case c.failed <- err:
+	default:
 	}
 }
 
@@ -145,7 +153,7 @@ func (c *crew) launch(m member, cmd *exec.Cmd) bool {
 		return false
 	}
 	if err := cmd.Start(); err != nil {
-		c.failed <- fmt.Errorf("start %s: %w", m.name, err)
+		c.fail(fmt.Errorf("start %s: %w", m.name, err))
 		return false
 	}
 	c.live[m.name] = cmd.Process
@@ -180,10 +188,12 @@ func waitFor(ctx context.Context, c *crew, path string) error {
 	return poll(ctx, c, path, func() bool { _, err := os.Stat(path); return err == nil })
 }
 
-// waitAnswer returns once url answers with anything.
+// waitAnswer returns once url answers with anything. A question that hangs is given up, since the demo's own listener
+// takes it even while nobody serves.
 func waitAnswer(ctx context.Context, c *crew, url string) error {
+	client := http.Client{Timeout: time.Second}
 	return poll(ctx, c, url, func() bool {
-		res, err := http.Get(url) //nolint:gosec,noctx // our own panel on loopback
+		res, err := client.Get(url) //nolint:gosec,noctx // our own panel on loopback
 		if err != nil {
 			return false
 		}

@@ -57,6 +57,11 @@ func demo(ctx context.Context, f demoFlags) (err error) {
 		return errors.New("the demo makes containers, so it has to start as root: sudo bin/petitpont demo")
 	}
 	c := demoConfig(f)
+	held, err := claimDemo(c)
+	if err != nil {
+		return err
+	}
+	defer held.release()
 	if err := prepareDemo(c); err != nil {
 		return err
 	}
@@ -83,6 +88,17 @@ func demo(ctx context.Context, f demoFlags) (err error) {
 	case err := <-crew.failed:
 		return err
 	}
+}
+
+// claimDemo keeps a second demo from taking the first one's sites for leftovers.
+func claimDemo(c Config) (claims, error) {
+	now, cancel := context.WithCancel(context.Background())
+	cancel()
+	held, err := claim(now, c, "demo")
+	if errors.Is(err, errClaimed) {
+		return nil, fmt.Errorf("a demo runs here already: end it with Ctrl+C, or give this one its own --data, --instance, --network and ports (%w)", err)
+	}
+	return held, err
 }
 
 func demoConfig(f demoFlags) Config {
@@ -150,6 +166,9 @@ func demoDirectory(ctx context.Context, crew *crew, c *Config, file string) (err
 		return err
 	}
 	dir := filepath.Join(c.Run, "directory")
+	if err := os.RemoveAll(filepath.Join(dir, directoryFile)); err != nil { // of a demo that was killed
+		return fmt.Errorf("forget the former directory: %w", err)
+	}
 	crew.start(member{name: "directory", args: []string{"directory", "--dir", dir}, uid: uid, vital: true})
 	if err := waitFor(ctx, crew, filepath.Join(dir, directoryFile)); err != nil {
 		return err

@@ -17,6 +17,9 @@ import (
 	"petitpont/runtime/unshare/network"
 )
 
+// handover is how long a runtime waits for its predecessor, which may be answering its last calls.
+const handover = 15 * time.Second
+
 // sweepTime is what ending every site of an instance may take.
 const sweepTime = 2 * time.Minute
 
@@ -46,6 +49,11 @@ func runtimeCommand() *cobra.Command {
 
 // serveRuntime answers calls until ctx ends. Its end touches no site: the next one finds them again (RULE APART).
 func serveRuntime(ctx context.Context, c Config, log *slog.Logger) error {
+	held, err := claimRuntime(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer held.release()
 	driver, _, err := openDriver(c, log)
 	if err != nil {
 		return err
@@ -67,6 +75,11 @@ func serveRuntime(ctx context.Context, c Config, log *slog.Logger) error {
 func sweepRuntime(c Config, log *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(context.Background(), sweepTime)
 	defer cancel()
+	held, err := claimRuntime(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer held.release()
 	driver, net, err := openDriver(c, log)
 	if err != nil {
 		return err
@@ -78,6 +91,13 @@ func sweepRuntime(c Config, log *slog.Logger) error {
 		return fmt.Errorf("take down the network: %w", err)
 	}
 	return os.RemoveAll(c.Run)
+}
+
+// claimRuntime comes before anything is opened: to open is to tidy up what a dead runtime left.
+func claimRuntime(ctx context.Context, c Config) (claims, error) {
+	ctx, cancel := context.WithTimeout(ctx, handover)
+	defer cancel()
+	return claim(ctx, c, "runtime")
 }
 
 func openDriver(c Config, log *slog.Logger) (*unshare.Driver, *network.Network, error) {

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// errClaimed says that a process that is alive has the folder.
+var errClaimed = errors.New("in use by another process")
+
+// claims are folders nobody else of the same role may work in until they are released; the kernel does so at the
+// latest when this process ends, however it ends.
+type claims []*os.File
+
+func (c claims) release() {
+	for _, f := range c {
+		_ = f.Close()
+	}
+}
+
+// claim takes the data folder and the run folder for role, the first for its disks, the second for its label in the
+// kernel: two runtimes would each take what the other runs for leftovers (RULE OWN). It waits as long as ctx lasts for
+// one that is ending, then returns errClaimed.
+func claim(ctx context.Context, c Config, role string) (held claims, err error) {
+	for _, dir := range []string{c.Data, c.Run} {
+		f, err := claimDir(ctx, dir, role)
+		if err != nil {
+			held.release()
+			return nil, fmt.Errorf("%s of %s: %w", role, dir, err)
+		}
+		held = append(held, f)
+	}
+	return held, nil
+}
+
+func claimDir(ctx context.Context, dir, role string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, role+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return f, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, errors.Join(err, f.Close())
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil, errors.Join(errClaimed, f.Close())
+		}
+	}
+}
