@@ -23,6 +23,7 @@ import (
 type Config struct {
 	Instance string `toml:"instance"` // label of every kernel object, [a-z0-9]{1,8} (RULE OWN)
 	School   string `toml:"school"`   // name on the pages
+	Contact  string `toml:"contact"`  // how to reach the IT desk, as the pages say it; may be empty
 	Data     string `toml:"data"`     // disks, templates and the register
 	Run      string `toml:"run"`      // sockets and states, gone with a reboot
 	User     string `toml:"user"`     // who serve runs as: a name, or a number

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	goruntime "runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,7 +32,7 @@ type member struct {
 
 // crew keeps the demo's processes running: one that ends is started again, as systemd would.
 type crew struct {
-	out    io.Writer
+	out    *os.File // the log
 	log    *slog.Logger
 	failed chan error // a member that cannot stay up
 
@@ -50,7 +50,7 @@ const restarts = 10
 
 // newCrew also makes this process the one that orphans fall back to: when the root process is killed, the sites'
 // inits become our children, and we reap them.
-func newCrew(out io.Writer, log *slog.Logger) *crew {
+func newCrew(out *os.File, log *slog.Logger) *crew {
 	_ = unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 	c := &crew{out: out, log: log, failed: make(chan error, 1), live: map[string]*os.Process{}, died: make(chan os.Signal, 1)}
 	signal.Notify(c.died, syscall.SIGCHLD)
@@ -113,14 +113,29 @@ func (c *crew) keep(m member) {
 		c.log.Warn("process ended, starting it again", "name", m.name, "err", err)
 		ends = append(ends, time.Now())
 		if m.vital {
-			c.fail(fmt.Errorf("%s ended: %w (see the log)", m.name, err))
+			c.fail(fmt.Errorf("%s ended: %w%s (see the log)", m.name, err, lastWord(c.out)))
 			return
 		}
 		if len(ends) > restarts && time.Since(ends[len(ends)-restarts]) < time.Minute {
-			c.fail(fmt.Errorf("%s ended %d times within a minute: %w (see the log)", m.name, restarts, err))
+			c.fail(fmt.Errorf("%s ended %d times within a minute: %w%s (see the log)", m.name, restarts, err, lastWord(c.out)))
 			return
 		}
 	}
+}
+
+// lastWord is what a member said when it gave up, as main writes it, or nothing.
+func lastWord(out *os.File) string {
+	text, err := os.ReadFile(out.Name())
+	if err != nil {
+		return ""
+	}
+	lines := strings.Split(string(text[max(0, len(text)-8192):]), "\n")
+	for _, line := range slices.Backward(lines) {
+		if why, ok := strings.CutPrefix(line, "petitpont: "); ok {
+			return ": " + why
+		}
+	}
+	return ""
 }
 
 // fail tells the first failure; nobody listens for a second, and who waited to tell one could not be ended.

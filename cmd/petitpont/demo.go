@@ -56,7 +56,13 @@ func demo(ctx context.Context, f demoFlags) (err error) {
 	if os.Geteuid() != 0 {
 		return errors.New("the demo makes containers, so it has to start as root: sudo bin/petitpont demo")
 	}
+	if f.data, err = filepath.Abs(f.data); err != nil {
+		return fmt.Errorf("--data: %w", err)
+	}
 	c := demoConfig(f)
+	if err := c.check(); err != nil { // before anything is made: the processes would only say that they ended
+		return err
+	}
 	held, err := claimDemo(c)
 	if err != nil {
 		return err

@@ -143,7 +143,7 @@ func openDoors(c Config, store *db.DB, sites *site.Service, log *slog.Logger) (*
 	sessions.Store = store.Sessions()
 	panel := app.New(app.Config{
 		Sites: sites, Sessions: sessions, Secure: strings.HasPrefix(c.Panel.URL, "https:"),
-		PanelURL: c.Panel.URL, SiteURL: c.siteURL, School: c.School, Version: version, Log: log,
+		PanelURL: c.Panel.URL, SiteURL: c.siteURL, School: c.School, Contact: c.Contact, Version: version, Log: log,
 		SFTP: app.SFTP{Host: c.SSH.Host, Port: c.SSH.Port, Fingerprint: sshgate.Fingerprint(keys)},
 	})
 	public := proxy.New(proxy.Config{Sites: sites, PanelURL: c.Panel.URL, Trusted: trusted, Log: log})
