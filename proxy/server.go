@@ -1,10 +1,8 @@
 package proxy
 
 import (
-	"context"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"time"
 )
@@ -42,25 +40,4 @@ func Server(h http.Handler, log *slog.Logger) *http.Server {
 		})
 	}
 	return srv
-}
-
-// Serve accepts on every listener until ctx ends, then lets the requests in progress finish for up to grace, and cuts
-// off what remains. It returns nil after an orderly end.
-func Serve(ctx context.Context, srv *http.Server, grace time.Duration, listeners ...net.Listener) error {
-	failed := make(chan error, len(listeners))
-	for _, l := range listeners {
-		go func() { failed <- srv.Serve(l) }()
-	}
-	select {
-	case err := <-failed:
-		srv.Close() //nolint:errcheck // the first error is the one to tell
-		return err
-	case <-ctx.Done():
-	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-	defer cancel()
-	if err := srv.Shutdown(last); err != nil {
-		return srv.Close()
-	}
-	return nil
 }

@@ -86,7 +86,6 @@ func (v *Service) touch(e *entry) {
 }
 
 // leave counts one less.
-
 func (v *Service) leave(e *entry) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -123,6 +123,16 @@ func reconcileWhen(ctx context.Context, back <-chan struct{}, sites *site.Servic
 	}
 }
 
+// formTime is how long a form may take to arrive at the panel, over the slowest line.
+const formTime = time.Minute
+
+// panelServer also limits whole requests, which the proxy's uploads must not: a form that never ends holds nobody.
+func panelServer(panel http.Handler, log *slog.Logger, form time.Duration) *http.Server {
+	s := proxy.Server(panel, log)
+	s.ReadTimeout = form
+	return s
+}
+
 // doors are what the world can reach.
 type doors struct {
 	panel, public *http.Server
@@ -148,7 +158,7 @@ func openDoors(c Config, store *db.DB, sites *site.Service, log *slog.Logger) (*
 	})
 	public := proxy.New(proxy.Config{Sites: sites, PanelURL: c.Panel.URL, Trusted: trusted, Log: log})
 	gate := sshgate.New(sshgate.Config{Sites: sites, HostKeys: keys, Host: c.SSH.Host, Port: c.SSH.Port, Log: log})
-	return &doors{panel: proxy.Server(panel, log), public: proxy.Server(public, log), proxy: public, gate: gate}, nil
+	return &doors{panel: panelServer(panel, log, formTime), public: proxy.Server(public, log), proxy: public, gate: gate}, nil
 }
 
 // keepOpen serves every door until ctx ends or one of them fails, then lets what is under way end.
