@@ -29,8 +29,9 @@ import (
 type Config struct {
 	Instance string // labels every object: a letter and at most 8 letters or digits
 	Segments []Segment
-	DNS      []netip.Addr // resolvers that sites may ask although their addresses are private; never the host itself
-	Log      *slog.Logger // nil: the default logger
+	Policies map[string]Policy // by segment: what its sites may do in the world
+	DNS      []netip.Addr      // who answers the sites' questions, at most one of each family; may be private, or this host
+	Log      *slog.Logger      // nil: the default logger
 }
 
 // Network is an open network. Its methods may be called from any goroutine; calls about one id are serialised by
@@ -38,6 +39,7 @@ type Config struct {
 type Network struct {
 	instance string
 	segments []Segment
+	policies map[string]Policy
 	dns      []netip.Addr
 	log      *slog.Logger
 	host     *netlink.Handle
@@ -64,7 +66,7 @@ func Open(c Config) (*Network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}
-	n := &Network{instance: c.Instance, segments: c.Segments, dns: c.DNS, log: c.Log, host: host, v6: hasIPv6(),
+	n := &Network{instance: c.Instance, segments: c.Segments, policies: c.Policies, dns: c.DNS, log: c.Log, host: host, v6: hasIPv6(),
 		shards: map[shard]int{}, ports: map[string]port{}}
 	links, err := n.links()
 	if err == nil {
@@ -136,7 +138,9 @@ func (n *Network) Addr(segment string, slot int) (Addr, error) {
 	if err != nil {
 		return Addr{}, err
 	}
-	return p.addr(n.instance), nil
+	a := p.addr(n.instance)
+	a.Resolver = n.resolver(p.shard)
+	return a, nil
 }
 
 func (n *Network) port(segment string, slot int) (port, error) {
