@@ -270,10 +270,13 @@ func (d *Driver) Templates(ctx context.Context) ([]runtime.Template, error) {
 	}
 	var all []runtime.Template
 	for _, name := range d.Names {
-		all = append(all, runtime.Template{Name: name, Version: d.version, Services: []string{"nginx", "php-fpm"}})
+		all = append(all, runtime.Template{Name: name, Version: d.version, Services: services})
 	}
 	return all, nil
 }
+
+// services are what a template of ours can run.
+var services = []string{"nginx", "apache", "caddy", "php", "python", "node", "mariadb", "postgresql"}
 
 // box finds a container by its ID.
 func (d *Driver) box(id string) (*box, error) {
