@@ -47,10 +47,11 @@ type Network struct {
 	before   before // sysctls as they were before the first instance
 	grave    grave
 
-	mu     sync.Mutex
-	shards map[shard]int   // bridges that stand, with their index
-	ports  map[string]port // by id, of what this process attached
-	closed bool
+	mu          sync.Mutex
+	shards      map[shard]int   // bridges that stand, with their index
+	ports       map[string]port // by id, of what this process attached
+	generations []uint32        // of the rules, that our last transactions have made
+	closed      bool
 }
 
 // Open makes the bridges and rules of the instance, or adopts those it finds: attached sites never notice.
@@ -129,7 +130,7 @@ func (n *Network) reload() error {
 	if err != nil {
 		return err
 	}
-	return nft(text)
+	return n.nft(text)
 }
 
 // Addr is the address a slot of a segment has, attached or not.
@@ -185,7 +186,7 @@ func (n *Network) Close() error {
 	own := slices.DeleteFunc(slices.Clone(links), func(l netlink.Link) bool { return !n.owns(l) })
 	errs = append(errs, n.remove(own...))
 	// Forwarding ends before the rules that fence it do.
-	errs = append(errs, n.restore(links), nft(fmt.Sprintf(
+	errs = append(errs, n.restore(links), n.nft(fmt.Sprintf(
 		"add table bridge %[1]s\ndelete table bridge %[1]s\nadd table inet %[1]s\ndelete table inet %[1]s\n", n.instance)))
 	n.closed = true
 	n.host.Close()

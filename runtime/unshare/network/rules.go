@@ -49,7 +49,9 @@ func (n *Network) rules() (string, error) {
 		Fence4, Fence6 bool
 		DNS            []ruleAddr
 		Questions      int
-	}{Name: n.instance, MAC: gatewayMAC(n.instance).String(), Questions: questions,
+
+		MarkPort, MarkHost string
+	}{MarkPort: markPort, MarkHost: markHost, Name: n.instance, MAC: gatewayMAC(n.instance).String(), Questions: questions,
 		Fence4: n.before.fenced("ipv4"), Fence6: n.before.fenced("ipv6")}
 	for _, a := range n.dns {
 		data.DNS = append(data.DNS, ruleAddr{Family: family(a), Addr: a})
@@ -94,8 +96,8 @@ func (n *Network) shardRules(sh shard) string {
 		n.instance, v4.String(), n.instance, v6.String())
 }
 
-// nft applies commands in one transaction: all of them or none.
-func nft(commands string) error {
+// nft applies commands in one transaction: all of them or none. n.mu is held, but while Open runs.
+func (n *Network) nft(commands string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program("nft"), "-f", "-")
@@ -104,7 +106,7 @@ func nft(commands string) error {
 	if err != nil {
 		return fmt.Errorf("nft: %w: %s", err, firstLine(out))
 	}
-	return nil
+	return n.remember()
 }
 
 // program finds a tool also where PATH has no sbin, as under sudo and some init systems.
