@@ -48,7 +48,7 @@ func neighbourSweep(t *testing.T, bridged string) {
 			t.Errorf("%s: %d of %d frames arrived", name, got, len(frames))
 		}
 	}
-	without(t, n, `oifname "sweep_*" counter reject`, "@closed4", "@closed6", "ether saddr limit rate", "one resolver", "tcp dport")
+	without(t, n, `oifname "sweep_*" counter reject`, "closed4", "closed6", "ether saddr limit rate", "one resolver", "tcp dport")
 	for _, name := range []string{"TCP over IPv4", "TCP over IPv6"} {
 		was := received(t, b)
 		send(t, a, inside, attacks[name][:200]...)
@@ -94,5 +94,74 @@ func TestS26OnlyTheResolverOfTheHostAnswers(t *testing.T) {
 	send(t, a, inside, s.every(netip.MustParseAddr("203.0.113.1"), s.gateway, 100, syn)...)
 	if got := all() - was; got != 100 {
 		t.Errorf("without the rule %d of 100 are let in: the test proves nothing", got)
+	}
+}
+
+// S30: a site that is root of its own network namespace and has every capability there, which ours have not, gains
+// nothing by changing its end of the link: what it then sends does not arrive, and it harms only itself.
+func TestS30WhatASiteDoesToItsLinkHarmsNobody(t *testing.T) {
+	w := world(t)
+	acquaint(t, w)
+	n := open(t, "inside", segments(t))
+	a, own := site(t, n, "aaaaaaaaaa", "student", 3)
+	b, other := site(t, n, "bbbbbbbbbb", "student", 4)
+	web := greet(t, b, "[::]:0")
+	hostPort := greet(t, hostNS(t), "[::]:0")
+	theft := counter(t, w, "prerouting", "tcp dport 7777")
+	for name, c := range map[string]struct{ do, undo string }{
+		"takes its neighbour's addresses": {"ip addr add " + other.V4.String() + "/32 dev eth0; ip addr add " + other.V6.String() + "/128 dev eth0 nodad", ""},
+		"takes its neighbour's MAC":       {"ip link set eth0 address " + other.MAC.String(), "ip link set eth0 address " + own.MAC.String()},
+		"takes the gateway's address":     {"ip addr add 10.64.0.1/22 dev eth0", "ip addr del 10.64.0.1/22 dev eth0"},
+		"routes to its segment directly":  {"ip route replace 10.64.0.0/14 dev eth0; ip -6 route replace " + n.segments[0].V6.String() + " dev eth0", ""},
+		"goes down and up":                {"ip link set eth0 down; ip link set eth0 up; ip route replace default via 10.64.0.1 dev eth0 onlink", ""},
+		"changes its MTU":                 {"ip link set eth0 mtu 9000", "ip link set eth0 mtu 1500"},
+		"renames its link":                {"ip link set eth0 down; ip link set eth0 name eth9; ip link set eth9 up", "ip link set eth9 down; ip link set eth9 name eth0; ip link set eth0 up; ip route replace default via 10.64.0.1 dev eth0 onlink"},
+		"makes a bridge of it":            {"ip link add br9 type bridge; ip link set eth0 master br9; ip link set br9 up", "ip link del br9"},
+		"turns to routing":                {"sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1", ""},
+	} {
+		if err := in(t, a, func() error { return sh(c.do) }); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		was := theft()
+		for _, forged := range []Addr{other, {V4: netip.MustParseAddr("10.64.0.1"), MAC: own.MAC}} {
+			for _, mac := range []net.HardwareAddr{own.MAC, forged.MAC} {
+				f := to(gatewayMAC("inside"), mac, syn(forged.V4, netip.MustParseAddr("203.0.113.2"), 4000, 7777))
+				link := inside
+				if name == "renames its link" {
+					link = "eth9"
+				}
+				send(t, a, link, f)
+			}
+		}
+		for _, dst := range []string{at(other.V4, web), at(other.V6, web), at("10.64.0.1", hostPort), at("203.0.113.1", hostPort)} {
+			if dst == at("10.64.0.1", hostPort) && name == "takes the gateway's address" {
+				continue // its own by then
+			}
+			if (dst == at(other.V4, web) || dst == at(other.V6, web)) && name == "takes its neighbour's addresses" {
+				continue
+			}
+			if !closed(t, a, dst) {
+				t.Errorf("%s: reaches %s", name, dst)
+			}
+		}
+		if got := theft() - was; got != 0 {
+			t.Errorf("%s: %d forged packets left", name, got)
+		}
+		for _, ip := range []netip.Addr{other.V4, other.V6} {
+			if _, err := ask(t, hostNS(t), at(ip, web)); err != nil {
+				t.Errorf("%s: the neighbour is gone for the host: %v", name, err)
+			}
+		}
+		if c.undo != "" {
+			if err := in(t, a, func() error { return sh(c.undo) }); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	without(t, n, "goto from_port")
+	was := theft()
+	send(t, a, inside, to(gatewayMAC("inside"), own.MAC, syn(other.V4, netip.MustParseAddr("203.0.113.2"), 4001, 7777)))
+	if got := theft() - was; got != 1 {
+		t.Errorf("without the rule %d forged packets leave: the test proves nothing", got)
 	}
 }

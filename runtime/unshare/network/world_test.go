@@ -322,3 +322,9 @@ func bridgedFilter(t testing.TB, value string) {
 		}
 	}
 }
+
+func capture(out *string, argv ...string) error {
+	b, err := exec.Command(argv[0], argv[1:]...).Output()
+	*out = string(b)
+	return err
+}
