@@ -27,6 +27,10 @@ type Config struct {
 	User     string `toml:"user"`     // who serve runs as: a name, or a number
 	Network  string `toml:"network"`  // private IPv4 block that the segments are cut from, as 10.88.0.0/14
 
+	Resolvers []string          `toml:"resolvers"` // who answers the sites' questions for names; the host's own by default
+	Egress    map[string]Egress `toml:"egress"`    // by segment
+	Proxy     WebProxy          `toml:"proxy"`
+
 	Panel struct {
 		URL    string   `toml:"url"`
 		Listen []string `toml:"listen"`
@@ -44,7 +48,7 @@ type Config struct {
 	} `toml:"ssh"`
 	Template struct {
 		Mirror string `toml:"mirror"` // "" is the host's own
-		Proxy  string `toml:"proxy"`  // the school's HTTP proxy, for the build
+		Proxy  string `toml:"proxy"`  // for the build only; that of all by default
 	} `toml:"template"`
 	LDAP  LDAP            `toml:"ldap"`
 	Plans map[string]Plan `toml:"plans"`
@@ -140,7 +144,7 @@ func (c Config) check() error {
 	if c.Sites.URL != "" && !strings.Contains(c.Sites.URL, "{name}") {
 		return fmt.Errorf("sites.url %q: want {name} in it", c.Sites.URL)
 	}
-	if _, err := c.segments(); err != nil {
+	if err := c.checkEgress(); err != nil {
 		return err
 	}
 	_, err := c.plans()
@@ -152,7 +156,11 @@ func (c Config) segments() ([]network.Segment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("network %q: %w", c.Network, err)
 	}
-	return network.DefaultSegments(block)
+	all, err := network.DefaultSegments(block)
+	if err == nil {
+		c.leaving(all)
+	}
+	return all, err
 }
 
 // plans turns the written limits into what the heart counts with.

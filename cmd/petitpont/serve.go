@@ -99,7 +99,7 @@ func openService(ctx context.Context, c Config, store *db.DB, log *slog.Logger) 
 	}
 	sites, err := site.Open(ctx, site.Config{
 		Store: store, Driver: driver, Directory: directory,
-		Plans: plans, Domain: c.Sites.Domain, Log: log,
+		Plans: plans, Domain: c.Sites.Domain, Proxy: c.webProxy(), Log: log,
 		ReadHost: func() (site.HostReading, error) { return site.ReadHost(c.Data) },
 	})
 	if err != nil {

@@ -26,6 +26,7 @@ import (
 	"petitpont/runtime"
 	"petitpont/runtime/unshare/network"
 	"petitpont/runtime/unshare/stage"
+	"petitpont/runtime/unshare/template"
 )
 
 var _ runtime.Driver = (*Driver)(nil)
@@ -51,8 +52,10 @@ type Config struct {
 	Init     string // path of petitpont-init
 	Network  Network
 
+	Build        template.Options // optional: where BuildTemplate gets packages from; its Dir, Log, Now and Progress are ours
+	TrialSegment string           // optional: network segment of throw-away sites, "student" by default
+
 	UIDBase uint32           // optional: first host UID of slot 0, 1,000,000 by default
-	DNS     []netip.Addr     // optional: resolvers of the sites, those of the host by default
 	Reserve int64            // optional: bytes of the data volume that are never promised, 1 GiB by default
 	Answer  time.Duration    // optional: how long Start waits for the first answer, 20 s by default
 	Linger  time.Duration    // optional: how long a box without services outlives its last session, 10 s by default
@@ -69,6 +72,9 @@ func (c *Config) complete() error {
 	}
 	if len(c.Weaken) > 0 && !testing.Testing() {
 		return fmt.Errorf("config: %w: walls are left out in tests only", runtime.ErrInvalid)
+	}
+	if c.TrialSegment == "" {
+		c.TrialSegment = "student"
 	}
 	if c.UIDBase == 0 {
 		c.UIDBase = 1_000_000
@@ -87,9 +93,6 @@ func (c *Config) complete() error {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
-	}
-	if c.DNS == nil {
-		c.DNS = hostResolvers()
 	}
 	return nil
 }
@@ -147,7 +150,7 @@ func Open(c Config) (_ *Driver, err error) {
 	if d.groups, err = openHierarchy(c.Instance); err != nil {
 		return nil, err
 	}
-	return d, errors.Join(d.blanks.sweep(), d.load(), d.adopt())
+	return d, errors.Join(d.blanks.sweep(), template.Sweep(d.templates.dir), d.load(), d.adopt())
 }
 
 // Close lets go of everything and leaves the boxes running, to be adopted by the next Open (RULE APART).

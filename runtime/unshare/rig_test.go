@@ -60,7 +60,7 @@ func open(t testing.TB) *rig {
 	t.Helper()
 	r := &rig{}
 	c := Config{Data: t.TempDir(), Run: t.TempDir(), Instance: "u" + random(t, 5), Box: filepath.Join(programs, "petitpont-box"),
-		Init: filepath.Join(programs, "petitpont-init"), DNS: []netip.Addr{}, Reserve: 1 << 20, Log: slog.New(slog.NewTextHandler(testWriter{t}, nil))}
+		Init: filepath.Join(programs, "petitpont-init"), Reserve: 1 << 20, Log: slog.New(slog.NewTextHandler(testWriter{t}, nil))}
 	var err error
 	if r.net, err = network.Open(network.Config{Instance: c.Instance, Segments: segments(t), Log: c.Log}); err != nil {
 		t.Fatal(err)

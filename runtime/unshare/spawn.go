@@ -255,10 +255,11 @@ func idmap(mount int, users *os.File, attrs uint64) error {
 func (d *Driver) plan(r record) stage.Plan {
 	s := r.Spec
 	hosts := "127.0.0.1\tlocalhost\n::1\tlocalhost\n"
-	if a, err := d.Network.Addr(s.Segment, s.Slot); err == nil {
+	a, err := d.Network.Addr(s.Segment, s.Slot)
+	if err == nil {
 		hosts += fmt.Sprintf("%s\t%s\n%s\t%[2]s\n", a.V4, s.Hostname, a.V6)
 	}
-	return stage.Plan{Hostname: s.Hostname, Hosts: hosts, Resolv: resolvConf(d.DNS), Tmp: max(s.Limits.Memory/4, 8<<20),
+	return stage.Plan{Hostname: s.Hostname, Hosts: hosts, Resolv: resolvConf(a.Resolver), Tmp: max(s.Limits.Memory/4, 8<<20),
 		Files: openFiles, Filters: d.filters, Off: d.Weaken}
 }
 
@@ -302,6 +303,9 @@ func (d *Driver) plugLater(ctx context.Context, r record, b *box, wanted bool) f
 }
 
 func (d *Driver) plug(ctx context.Context, r record, b *box) error {
+	if d.weak(stage.NetSpace) {
+		return nil // the host's own
+	}
 	if err := d.step(ctx, "attach network"); err != nil {
 		return err
 	}
