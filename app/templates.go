@@ -84,22 +84,19 @@ func (a *App) retireForm(c echo.Context, who site.Identity) error {
 
 // moveForm is the question before a wave.
 func (a *App) moveForm(c echo.Context, who site.Identity) error {
-	q, older, err := a.versionQuestion(c, who)
+	q, behind, err := a.versionQuestion(c, who)
 	if err != nil {
 		return err
 	}
-	for _, v := range older {
-		q.Moving = append(q.Moving, v.Pinned...)
-	}
-	slices.Sort(q.Moving)
+	q.Moving = behind
 	if q.Dialog {
 		return a.page(c, http.StatusOK, views.MoveSites(q))
 	}
 	return a.page(c, http.StatusOK, views.MoveSitesPage(q))
 }
 
-// versionQuestion finds the version a question is about, and the older ones of its name.
-func (a *App) versionQuestion(c echo.Context, who site.Identity) (q views.TemplateQuestion, older []site.TemplateVersion, err error) {
+// versionQuestion finds the version a question is about, and the sites that are behind it and may follow.
+func (a *App) versionQuestion(c echo.Context, who site.Identity) (q views.TemplateQuestion, behind []string, err error) {
 	name, version := c.QueryParam("name"), c.QueryParam("version")
 	all, err := a.Sites.Templates(c.Request().Context(), who)
 	if err != nil {
@@ -110,7 +107,7 @@ func (a *App) versionQuestion(c echo.Context, who site.Identity) (q views.Templa
 		switch {
 		case v.Name != name:
 		case found:
-			older = append(older, v)
+			behind = append(behind, v.Pinned...)
 		case v.Template.Version == version:
 			q, found = views.TemplateQuestion{TemplateVersion: v, Dialog: isFragment(c)}, true
 		}
@@ -118,5 +115,16 @@ func (a *App) versionQuestion(c echo.Context, who site.Identity) (q views.Templa
 	if !found {
 		return q, nil, &site.Error{Code: site.CodeNoVersion, Args: site.Args{"v": name + "@" + version}}
 	}
-	return q, older, nil
+	return q, mayMove(behind, all.Waves, name, version), nil
+}
+
+// mayMove leaves out the sites that have shown that they keep their version.
+func mayMove(names []string, waves []site.WaveState, name, version string) []string {
+	for _, w := range waves {
+		if w.Template == name && w.Version == version {
+			names = slices.DeleteFunc(names, func(n string) bool { return slices.Contains(w.Kept, n) })
+		}
+	}
+	slices.Sort(names)
+	return names
 }

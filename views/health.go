@@ -48,7 +48,7 @@ func (h HealthPage) detail(ctx context.Context, p site.Part) string {
 	case p.Err != nil:
 		return cause(ctx, p.Err)
 	}
-	return t(ctx, "health.took", "t", fmt.Sprintf("%d%sms", p.Took.Milliseconds(), nbsp))
+	return t(ctx, "health.took", "t", fmt.Sprintf("%d%sms", max(1, p.Took.Milliseconds()), nbsp))
 }
 
 // cause is a sentence when there is one, else the error itself.
@@ -90,8 +90,11 @@ func passed(c *site.Selfcheck) (n int) {
 // found says what the last selfcheck came to.
 func found(ctx context.Context, c *site.Selfcheck) (text string, well bool) {
 	total, open := fmt.Sprint(len(c.Probes)), passed(c)
-	if c.OK && open == 0 {
+	switch {
+	case c.OK && open == 0:
 		return t(ctx, "health.check-ok", "n", total), true
+	case open == 0:
+		return t(ctx, "health.check-part"), false
 	}
 	return t(ctx, "health.check-bad", "n", total, "open", fmt.Sprint(open)), false
 }

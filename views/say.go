@@ -2,7 +2,6 @@ package views
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 
 	"petitpont/site"
@@ -37,7 +36,7 @@ func measured(ctx context.Context, name, limit string, n int64) string {
 	case name == "size", limit == "memory", limit == "disk":
 		return size(ctx, n)
 	case limit == "cpu": // thousandths of a core
-		return fmt.Sprintf("%s%s%%", count(ctx, n/10), nbsp)
+		return count(ctx, n/10) + pick(ctx, nbsp+"%", "%")
 	}
 	return count(ctx, n)
 }

@@ -34,6 +34,15 @@ func (o Overview) folder() string {
 	return "/www"
 }
 
+// sftpHint says what to type once a site is open.
+func (o Overview) sftpHint(ctx context.Context) string {
+	file := map[string]string{"python": "app.py", "node": "server.js"}[o.Stack.Language]
+	if file == "" {
+		return t(ctx, "over.cmd-sftp")
+	}
+	return t(ctx, "over.cmd-app", "file", file)
+}
+
 // setup are the keys of the first steps of the site's language.
 func (o Overview) setup() []string {
 	var keys []string

@@ -722,7 +722,7 @@ func connect(o Overview) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = command(t(ctx, "over.cmd-sftp"), o.sftpSite()).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = command(o.sftpHint(ctx), o.sftpSite()).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

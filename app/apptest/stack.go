@@ -45,10 +45,14 @@ func (s *Sites) Database(_ context.Context, who site.Identity, name string) (sit
 	if err != nil || !e.Stack.HasDatabase() {
 		return site.Database{}, err
 	}
-	return site.Database{
+	d := site.Database{
 		Engine: e.Stack.Database, Host: "localhost", Port: 3306, Socket: "/run/mysqld/mysqld.sock",
 		Name: "site", User: "site", Password: Password,
-	}, nil
+	}
+	if d.Engine == "postgresql" {
+		d.Port, d.Socket = 5432, "/run/postgresql"
+	}
+	return d, nil
 }
 
 // Limits are the default plan's, with the site's own over it.

@@ -148,6 +148,7 @@ func init() {
 		"over.compare":       {"À comparer avec celle que votre logiciel affiche la première fois.", "Compare it with the one your program shows the first time."},
 		"over.commands":      {"Dans un terminal", "In a terminal"},
 		"over.cmd-sftp":      {"Ouvrir ce site, puis « put index.php »", "Open this site, then “put index.php”"},
+		"over.cmd-app":       {"Ouvrir ce site, puis « cd /app » et « put {file} »", "Open this site, then “cd /app” and “put {file}”"},
 		"over.cmd-scp":       {"Envoyer un dossier entier", "Send a whole folder"},
 		"over.cmd-all":       {"Voir tous vos sites, un dossier par site", "See all your sites, one folder per site"},
 		"over.usage":         {"Ressources", "Resources"},

@@ -34,7 +34,7 @@ func init() {
 		"over.database":   {"Base de données", "Database"},
 		"over.procs":      {"Processus", "Processes"},
 		"over.cpu":        {"Processeur", "Processor"},
-		"over.cpu-of":     {"{t} depuis le démarrage, au plus {n}\u00a0% d'un cœur", "{t} since the start, at most {n}% of a core"},
+		"over.cpu-of":     {"{t} (au plus {n}\u00a0%)", "{t} (at most {n}%)"},
 
 		"setup.title":    {"Pour commencer", "First steps"},
 		"setup.php-1":    {"Déposez vos fichiers dans le dossier /www : index.php est la page d'accueil.", "Put your files in the folder /www: index.php is the home page."},
