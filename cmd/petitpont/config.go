@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -85,6 +86,13 @@ type Plan struct {
 	Procs   int    `toml:"procs"`
 	Idle    string `toml:"idle"` // "0" never sleeps
 	Segment string `toml:"segment"`
+
+	// Those that are left out have the runtime's defaults.
+	IO        string `toml:"io"`        // bytes a second, read and written
+	Files     int    `toml:"files"`     // open ones of each process
+	Watches   int    `toml:"watches"`   // of inotify
+	Terminals int    `toml:"terminals"` //
+	Tmp       string `toml:"tmp"`       // each of /tmp, /run and /dev/shm
 }
 
 // defaultConfig is a small school on one machine.
@@ -189,7 +197,14 @@ func (p Plan) parse() (site.Plan, error) {
 	if err != nil && p.Idle != "0" {
 		return site.Plan{}, fmt.Errorf("idle: %w", err)
 	}
-	limits := runtime.Limits{Disk: disk, Inodes: p.Inodes, Memory: memory, CPU: p.CPU, Procs: p.Procs}
+	limits := runtime.Limits{Disk: disk, Inodes: p.Inodes, Memory: memory, CPU: p.CPU, Procs: p.Procs,
+		Files: p.Files, Watches: p.Watches, Terminals: p.Terminals}
+	if limits.IO, err = parseBytes(cmp.Or(p.IO, "0")); err != nil {
+		return site.Plan{}, fmt.Errorf("io: %w", err)
+	}
+	if limits.Tmp, err = parseBytes(cmp.Or(p.Tmp, "0")); err != nil {
+		return site.Plan{}, fmt.Errorf("tmp: %w", err)
+	}
 	return site.Plan{Sites: p.Sites, Idle: idle, Segment: p.Segment, Limits: limits}, nil
 }
 

@@ -203,6 +203,9 @@ func (d *Driver) furnish(ctx context.Context, r record, b *box, control *net.Uni
 		return err
 	}
 	if !d.weak(stage.UserSpace) {
+		if err := throttle(b.group, upper, r.Spec.Limits); err != nil {
+			return err
+		}
 		if err := errors.Join(idmap(upper, users, 0), idmap(lower, users, unix.MOUNT_ATTR_RDONLY)); err != nil {
 			return err
 		}
@@ -259,11 +262,10 @@ func (d *Driver) plan(r record) stage.Plan {
 	if err == nil {
 		hosts += fmt.Sprintf("%s\t%s\n%s\t%[2]s\n", a.V4, s.Hostname, a.V6)
 	}
-	return stage.Plan{Hostname: s.Hostname, Hosts: hosts, Resolv: resolvConf(a.Resolver), Tmp: max(s.Limits.Memory/4, 8<<20),
-		Files: openFiles, Filters: d.filters, Off: d.Weaken}
+	l := withDefaults(s.Limits) // those of an older site are not all there
+	return stage.Plan{Hostname: s.Hostname, Hosts: hosts, Resolv: resolvConf(a.Resolver), Tmp: l.Tmp, Files: uint64(l.Files),
+		Watches: l.Watches, Terminals: l.Terminals, Filters: d.filters, Off: d.Weaken}
 }
-
-const openFiles = 16384 // descriptors of one process in a box
 
 // pending is a mount being made beside everything else.
 type pending struct {

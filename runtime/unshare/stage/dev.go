@@ -97,7 +97,7 @@ func pts(p Plan, dev int) (int, error) {
 		return -1, err
 	}
 	defer func() { _ = unix.Close(at) }()
-	most := "max=64"
+	most := "max=" + strconv.Itoa(p.Terminals)
 	if p.off(Terminals64) {
 		most = "max=1024"
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,7 +36,7 @@ var (
 var ceilings = map[string]string{
 	"max_user_namespaces": "0", "max_mnt_namespaces": "0", "max_pid_namespaces": "0", "max_net_namespaces": "0",
 	"max_ipc_namespaces": "0", "max_uts_namespaces": "0", "max_cgroup_namespaces": "0", "max_time_namespaces": "0",
-	"max_inotify_instances": "128", "max_inotify_watches": "65536", "max_fanotify_groups": "0",
+	"max_inotify_instances": "64", "max_fanotify_groups": "0",
 }
 
 // kernelViews mounts /proc and /sys anew and hides what does not concern a container. hosts is the host's own /proc for
@@ -71,8 +72,11 @@ func kernelViews(p Plan, root, hosts int) error {
 	if p.off(Ceilings) || p.off(UserSpace) { // without a user namespace these would be the host's numbers
 		return nil
 	}
-	return limit(user)
+	return errors.Join(limit(user, ceilings), limit(user, map[string]string{Watches: strconv.Itoa(p.Watches)}))
 }
+
+// Watches is the ceiling of inotify watches; its number is the site's own.
+const Watches = "max_inotify_watches"
 
 func procOf(root, hosts int) (int, error) {
 	if hosts >= 0 {
@@ -94,8 +98,10 @@ func sysOf(p Plan, root int) (int, error) {
 	if p.off(SysFixed) {
 		attrs = inert
 	}
-	if err := mountAt(root, "sys", "sysfs", attrs); err != nil {
-		return -1, err
+	if !p.off(NetSpace) { // a sysfs belongs to a network namespace
+		if err := mountAt(root, "sys", "sysfs", attrs); err != nil {
+			return -1, err
+		}
 	}
 	sys, err := open(root, "sys", unix.O_PATH|unix.O_DIRECTORY)
 	if err != nil {
@@ -117,7 +123,7 @@ func hide(sys int) error {
 }
 
 // limit lowers the ceilings. It comes last: each mount made by descriptor lives in a mount namespace of its own at first.
-func limit(user int) error {
+func limit(user int, ceilings map[string]string) error {
 	for name, value := range ceilings {
 		f, err := open(user, name, unix.O_WRONLY)
 		if errors.Is(err, unix.ENOENT) {
