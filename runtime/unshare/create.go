@@ -12,15 +12,22 @@ import (
 )
 
 // Create builds the site's folder under a temporary name and publishes it by one rename (RULE ATOMIC).
-func (d *Driver) Create(ctx context.Context, s runtime.Spec) (err error) {
+func (d *Driver) Create(ctx context.Context, s runtime.Spec) error {
 	if err := checkSpec(s); err != nil {
 		return fmt.Errorf("create: %w", err)
 	}
-	s.Limits = withDefaults(s.Limits)
+	d.templates.pins.RLock() // so that the version is not retired before we are counted
+	defer d.templates.pins.RUnlock()
 	t, err := d.templates.newest(s.Template)
 	if err != nil {
 		return fmt.Errorf("create %s: %w", s.ID, err)
 	}
+	return d.create(ctx, s, t, false)
+}
+
+// create makes a site that is pinned to a version. The caller holds templates.pins.
+func (d *Driver) create(ctx context.Context, s runtime.Spec, t *pinned, trial bool) error {
+	s.Limits = withDefaults(s.Limits)
 	for _, name := range s.Services {
 		if _, err := t.service(name, nil); err != nil {
 			return fmt.Errorf("create %s: %w", s.ID, err)
@@ -28,7 +35,7 @@ func (d *Driver) Create(ctx context.Context, s runtime.Spec) (err error) {
 	}
 	var u undo
 	defer u.run()
-	r := record{Spec: s, Version: t.Version, MadeAt: d.Now().UTC()}
+	r := record{Spec: s, Version: t.Version, MadeAt: d.Now().UTC(), Trial: trial}
 	if err := d.reserve(r, &u); err != nil {
 		return fmt.Errorf("create %s: %w", s.ID, err)
 	}
