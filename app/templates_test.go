@@ -107,9 +107,9 @@ func TestHealthPage(t *testing.T) {
 	p.sites.SetHealth(h)
 	b.get("/admin/health").want(t, 200, "Over-promised", "All 1 attacks were blocked.", "keyctl", "&lt;script&gt;", "Blocked", "version 1.2").lacks(t, ">Open<", "<script>\n")
 	h.Selfcheck.OK = false
-	h.Selfcheck.Probes = append(h.Selfcheck.Probes, site.Probe{Name: "raw", Root: "open", Web: "error"}, site.Probe{Name: "x", Root: "", Web: "later"})
+	h.Selfcheck.Probes = append(h.Selfcheck.Probes, site.Probe{Name: "raw", Root: "open", Web: "error", RootGot: "<em>a socket"}, site.Probe{Name: "x", Root: "", Web: "later"})
 	p.sites.SetHealth(h)
-	b.get("/admin/health").want(t, 200, "Attacks that were not blocked: 1 of 3.", "Open", "Error", "Not tried")
+	b.get("/admin/health").want(t, 200, "Attacks that were not blocked: 1 of 3.", "Open", "Error", "Not tried", "Not applicable", "&lt;em&gt;a socket")
 	h.Selfcheck, h.Unread = nil, errors.New("unexpected end")
 	p.sites.SetHealth(h)
 	b.get("/admin/health").want(t, 200, "could not be read: unexpected end")

@@ -13,7 +13,6 @@ import (
 	"sync"
 	"testing"
 
-	"petitpont/runtime"
 	"petitpont/site"
 	"petitpont/site/sitetest"
 )
@@ -158,7 +157,7 @@ func TestMigrate(t *testing.T) {
 		if err != nil || len(all) != 1 {
 			t.Fatalf("%v, %v", all, err)
 		}
-		if s := all[0]; s.Name != "blog" || s.Password != "" || s.Own != (runtime.Limits{}) || s.Kept != "" || s.Stack.HasDatabase() {
+		if s := all[0]; s.Name != "blog" || s.Password != "" || (site.Limits{Own: s.Own}).Special() || s.Kept != "" || s.Stack.HasDatabase() {
 			t.Errorf("%+v", s)
 		}
 	})

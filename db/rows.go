@@ -10,7 +10,6 @@ import (
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
-	"petitpont/runtime"
 	"petitpont/site"
 )
 
@@ -178,7 +177,7 @@ func rowOf(s site.Site) (row, error) {
 	if err != nil {
 		return row{}, fmt.Errorf("fault of %s: %w", s.ID, err)
 	}
-	limits, err := written(s.Own, s.Own == runtime.Limits{})
+	limits, err := written(s.Own, !site.Limits{Own: s.Own}.Special())
 	if err != nil {
 		return row{}, fmt.Errorf("limits of %s: %w", s.ID, err)
 	}

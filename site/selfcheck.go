@@ -18,13 +18,16 @@ type Selfcheck struct {
 	Probes  []Probe
 }
 
-// Probe is one attack, as the container's root and as the web server's user: "blocked", "open" or "error".
+// Probe is one attack, as the container's root and as the web server's user: "blocked", "open",
+// "error", or "" where it makes no sense.
 type Probe struct {
 	Name       string `json:"name"`
 	About      string `json:"about"`
 	Protection string `json:"protection"`
 	Root       string `json:"root"`
 	Web        string `json:"web"`
+	RootGot    string `json:"root_got"` // what it got, or why it could not be tried
+	WebGot     string `json:"web_got"`
 }
 
 // maxReport is more than any report is long.

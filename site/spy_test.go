@@ -19,6 +19,7 @@ type spy struct {
 	specs    map[string]runtime.Spec // by host name
 	limits   map[string][]runtime.Limits
 	services []string // of the template; nil leaves the fake's
+	bare     bool     // no template is published
 	versions []runtime.Version
 	pinned   map[string]string // container to NAME@VERSION
 	moves    []string
@@ -69,6 +70,9 @@ func (s *spy) Templates(ctx context.Context) ([]runtime.Template, error) {
 	all, err := s.Driver.Templates(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.bare {
+		return nil, nil
+	}
 	for i := range all {
 		if s.services != nil {
 			all[i].Services = s.services

@@ -71,7 +71,7 @@ func TestWhatTheTemplateLacksIsNotOffered(t *testing.T) {
 	_, err := w.v.Create(w.ctx(), w.who("eleve"), site.New{Name: "blog", Stack: stackOf("nginx", "php", "mariadb")})
 	w.code(err, site.CodeNoTemplate)
 
-	spy.Names = nil
+	spy.bare = true
 	if c := w.v.Choices(w.ctx()); len(c.Offers()) != 0 {
 		t.Errorf("without a template: %+v", c)
 	}

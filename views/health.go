@@ -26,6 +26,7 @@ var (
 	openVerdict    = verdict{"probe.open", "exclamation-triangle", "red"}
 	errorVerdict   = verdict{"probe.error", "x-circle", "amber"}
 	unknownVerdict = verdict{"probe.unknown", "question-circle", "grey"}
+	noneVerdict    = verdict{"probe.none", "square", "grey"}
 )
 
 func verdictOf(p site.Part, s site.Storage) verdict {
@@ -73,6 +74,8 @@ func probeVerdict(result string) verdict {
 		return openVerdict
 	case "error":
 		return errorVerdict
+	case "":
+		return noneVerdict
 	}
 	return unknownVerdict
 }

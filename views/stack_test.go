@@ -31,7 +31,7 @@ func TestWordsOfEveryPart(t *testing.T) {
 		keys = append(keys, "said.tpl-"+verb)
 	}
 	sprite := sprite(t)
-	for _, v := range []verdict{worksVerdict, failsVerdict, enoughVerdict, shortVerdict, blockedVerdict, openVerdict, errorVerdict, unknownVerdict} {
+	for _, v := range []verdict{worksVerdict, failsVerdict, enoughVerdict, shortVerdict, blockedVerdict, openVerdict, errorVerdict, unknownVerdict, noneVerdict} {
 		keys = append(keys, v.Key)
 		if !strings.Contains(sprite, `id="`+v.Icon+`"`) {
 			t.Errorf("%s: no shape %s in the sprite", v.Key, v.Icon)
@@ -51,7 +51,7 @@ func TestWordsOfEveryPart(t *testing.T) {
 
 func TestVerdictsDifferInShape(t *testing.T) {
 	shapes := map[string]string{}
-	for _, v := range []verdict{blockedVerdict, openVerdict, errorVerdict, unknownVerdict} {
+	for _, v := range []verdict{blockedVerdict, openVerdict, errorVerdict, unknownVerdict, noneVerdict} {
 		if other := shapes[v.Icon]; other != "" {
 			t.Errorf("%s and %s share a shape", v.Key, other)
 		}

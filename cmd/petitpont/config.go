@@ -252,6 +252,9 @@ func (c Config) ldapConfig() ldap.Config {
 // siteURL is the address of the site called name.
 func (c Config) siteURL(name string) string { return strings.ReplaceAll(c.Sites.URL, "{name}", name) }
 
+// selfcheckReport is where selfcheck leaves its last result for the health page.
+func (c Config) selfcheckReport() string { return filepath.Join(c.Data, "selfcheck.json") }
+
 func (c Config) socket() string    { return filepath.Join(c.Run, "runtime.sock") }
 func (c Config) serveDir() string  { return filepath.Join(c.Data, "serve") }
 func (c Config) templates() string { return filepath.Join(c.Data, "templates") }

@@ -15,7 +15,7 @@ import (
 var _ runtime.Keeper = (*Driver)(nil)
 
 // services are what every version of a fake template offers.
-var services = []string{"nginx", "php-fpm"}
+var services = []string{"nginx", "apache", "caddy", "php", "python", "node", "mariadb", "postgresql"}
 
 // kept are the versions there are; each of Names begins with a published version "1". d.mu is held.
 func (d *Driver) kept() []runtime.Version {

@@ -36,6 +36,7 @@ func init() {
 		"probe.blocked":       {"Bloquée", "Blocked"},
 		"probe.open":          {"Passe", "Open"},
 		"probe.error":         {"Erreur", "Error"},
+		"probe.none":          {"Sans objet", "Not applicable"},
 		"probe.unknown":       {"Non essayée", "Not tried"},
 	})
 }
