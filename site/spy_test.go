@@ -71,7 +71,7 @@ func (s *spy) Templates(ctx context.Context) ([]runtime.Template, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.bare {
-		return nil, nil
+		return nil, err
 	}
 	for i := range all {
 		if s.services != nil {
