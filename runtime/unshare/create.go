@@ -81,7 +81,7 @@ func (d *Driver) reserve(r record, u *undo) error {
 }
 
 func (d *Driver) makeSite(ctx context.Context, r record, u *undo) error {
-	temp, final := filepath.Join(d.sitesDir(), "."+r.Spec.ID+".new"), d.siteDir(r.Spec.ID)
+	temp, final := d.newDir(r.Spec.ID), d.siteDir(r.Spec.ID)
 	if err := d.step(ctx, "make folder"); err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (d *Driver) makeSite(ctx context.Context, r record, u *undo) error {
 	if err := d.step(ctx, "clone image"); err != nil {
 		return err
 	}
-	if err := d.blanks.clone(ctx, filepath.Join(temp, "disk.img"), r.Spec.Limits); err != nil {
+	if err := d.blanks.clone(ctx, filepath.Join(temp, imageName), r.Spec.Limits); err != nil {
 		return fmt.Errorf("clone image: %w", err)
 	}
 	if err := d.step(ctx, "write record"); err != nil {

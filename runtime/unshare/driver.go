@@ -150,7 +150,12 @@ func Open(c Config) (_ *Driver, err error) {
 	if d.groups, err = openHierarchy(c.Instance); err != nil {
 		return nil, err
 	}
-	return d, errors.Join(d.blanks.sweep(), template.Sweep(d.templates.dir), d.load(), d.adopt())
+	err = errors.Join(d.blanks.sweep(), template.Sweep(d.templates.dir), d.load())
+	if err == nil {
+		d.takeRooms()
+		err = d.adopt()
+	}
+	return d, err
 }
 
 // Close lets go of everything and leaves the boxes running, to be adopted by the next Open (RULE APART).
@@ -261,7 +266,8 @@ func (d *Driver) step(ctx context.Context, label string) error {
 
 func (d *Driver) sitesDir() string         { return filepath.Join(d.Data, "sites") }
 func (d *Driver) siteDir(id string) string { return filepath.Join(d.sitesDir(), id) }
-func (d *Driver) image(id string) string   { return filepath.Join(d.siteDir(id), "disk.img") }
+func (d *Driver) newDir(id string) string  { return filepath.Join(d.sitesDir(), "."+id+".new") }
+func (d *Driver) image(id string) string   { return filepath.Join(d.siteDir(id), imageName) }
 func (d *Driver) boxesDir() string         { return filepath.Join(d.Run, "boxes") }
 func (d *Driver) boxDir(id string) string  { return filepath.Join(d.boxesDir(), id) }
 func (d *Driver) firstUID(slot int) uint32 { return d.UIDBase + uint32(slot)*idsPerSite }
@@ -272,5 +278,6 @@ func (d *Driver) addr(r record) (netip.AddrPort, error) {
 
 const (
 	idsPerSite = 1 << 16 // UIDs and GIDs of one site
+	imageName  = "disk.img"
 	webPort    = 80
 )
