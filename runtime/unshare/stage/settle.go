@@ -15,8 +15,10 @@ func settle(p Plan) error {
 			return fmt.Errorf("set host name: %w", err)
 		}
 	}
-	if err := loopback(); err != nil {
-		return fmt.Errorf("set loopback up: %w", err)
+	if !p.off(NetSpace) {
+		if err := loopback(); err != nil {
+			return fmt.Errorf("set loopback up: %w", err)
+		}
 	}
 	return errors.Join(replace("hosts", p.Hosts), replace("resolv.conf", p.Resolv))
 }

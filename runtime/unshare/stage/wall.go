@@ -20,6 +20,7 @@ const (
 	DevFixed    = "read-only /dev"     //
 	Ceilings    = "namespace ceilings" // numbers of its own user namespace
 	Terminals64 = "pty limit"          //
+	NetSpace    = "network namespace"  //
 	ProcLimits  = "process limits"     // setrlimit
 	Capability  = "capability "        // followed by the name without CAP_: the box does not have it
 )
