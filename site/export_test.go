@@ -12,3 +12,6 @@ func (v *Service) Holds(id ID) bool {
 	defer e.mu.Unlock()
 	return e.holding != nil
 }
+
+// Knows tells a test whether a site is still there.
+func (v *Service) Knows(id ID) bool { return v.entry(id) != nil }

@@ -222,7 +222,9 @@ func (v *Service) remove(id ID, name string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	delete(v.byID, id)
-	delete(v.byName, name)
+	if e := v.byName[name]; e != nil && e.id == id { // the name may have been given again since the row went
+		delete(v.byName, name)
+	}
 }
 
 // find is RULE SCOPE: a site belongs to who, or who is an admin, or it does not exist.
