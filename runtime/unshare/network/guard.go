@@ -42,6 +42,9 @@ func (n *Network) guard(ctx context.Context) {
 func (n *Network) runGuard(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	if err := n.unguarded(ctx); err != nil {
+		return err
+	}
 	cmd := exec.CommandContext(ctx, program("nft"), "-i")
 	var said strings.Builder
 	cmd.Stdout, cmd.Stderr = &said, &said
@@ -71,6 +74,20 @@ func (n *Network) typeGuard(ctx context.Context, nft io.Writer) error {
 	defer cancel()
 	if err := until(ctx, n.guarded); err != nil {
 		return fmt.Errorf("the guard did not come up: %w", err)
+	}
+	return nil
+}
+
+// unguarded waits until the guard of a killed process has gone with its nft: what stands would be taken for ours, and
+// then go.
+func (n *Network) unguarded(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	err := until(ctx, func() (bool, error) {
+		return exec.Command(program("nft"), "list", "table", "inet", n.instance+"_guard").Run() != nil, nil
+	})
+	if err != nil {
+		return fmt.Errorf("another program holds the guard: %w", err)
 	}
 	return nil
 }

@@ -248,3 +248,21 @@ func TestOneRuleTakenOutIsPutBack(t *testing.T) {
 		return n.generations[len(n.generations)-1] != generation
 	})
 }
+
+// Who takes over from a killed runtime has a guard of its own, not the dying one of the other.
+func TestTheGuardIsTakenOver(t *testing.T) {
+	n := open(t, "heir", segments(t))
+	first, killed := context.WithCancel(context.Background())
+	gone := make(chan struct{})
+	go func() { n.guard(first); close(gone) }()
+	fact(t, "the guard stands", func() bool { ok, _ := n.guarded(); return ok })
+	before := output(t, "nft", "-a", "list", "table", "inet", "heir_guard")
+	keep(t, n) // sees the other's, and waits
+	killed()
+	<-gone
+	fact(t, "another guard stands", func() bool {
+		var now string
+		return capture(&now, "nft", "-a", "list", "table", "inet", "heir_guard") == nil && now != before
+	})
+	fact(t, "it is whole", func() bool { ok, _ := n.guarded(); return ok })
+}
