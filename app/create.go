@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ func (a *App) createForm(c echo.Context, who site.Identity) error {
 // newForm is filled in already: with the name asked for, or one made from the login, so that one click is enough.
 func (a *App) newForm(c echo.Context, who site.Identity, have int) (views.CreateForm, error) {
 	plan := a.Sites.Plan(who)
-	f := views.CreateForm{Stacks: site.Offers(), Limits: plan.Limits, Have: have, Max: plan.Sites, First: have == 0}
+	f := views.CreateForm{Options: a.options(c), Limits: plan.Limits, Have: have, Max: plan.Sites, First: have == 0}
 	if f.Name = c.QueryParam("name"); f.Name != "" {
 		return f, a.judge(c.Request().Context(), who, &f)
 	}
@@ -75,6 +76,8 @@ func blame(ctx context.Context, f *views.CreateForm, err error) error {
 	switch refused.Code {
 	case site.CodeNameBad, site.CodeNameReserved, site.CodeNameTaken:
 		f.Blame, f.Offers = true, offers(refused)
+	case site.CodeStack:
+		f.Options.Fault, f.Fault = f.Fault, ""
 	}
 	return nil
 }
@@ -95,26 +98,38 @@ func (a *App) create(c echo.Context, who site.Identity) error {
 	if strings.TrimSpace(raw) == "" {
 		return a.refuseCreate(c, who, nil)
 	}
-	s, err := a.Sites.Create(ctx, who, site.New{Name: raw, Stack: stackOf(c)})
+	s, err := a.Sites.Create(ctx, who, site.New{Name: raw, Stack: stackOf(a.options(c))})
 	if err != nil {
 		return a.refuseCreate(c, who, err)
 	}
 	return c.Redirect(http.StatusSeeOther, sitePath(s)+"/progress")
 }
 
-func stackOf(c echo.Context) site.Stack {
-	all := site.Offers()
-	return all[chosen(c, all)]
-}
-
-// chosen is the offer the form names; the usual one when it names none.
-func chosen(c echo.Context, all []site.Stack) int {
-	for i, s := range all {
-		if s.Language == c.FormValue("stack") {
-			return i
+// options are what the form says of the stack: a card, and what was chosen over it. Which of it can be had, the heart
+// decides.
+func (a *App) options(c echo.Context) views.Options {
+	o := views.Options{
+		Choices: a.Sites.Choices(c.Request().Context()),
+		Server:  c.FormValue("server"), Database: c.FormValue("database"),
+	}
+	for i, s := range o.Choices.Offers() {
+		if i == 0 || s.Key() == c.FormValue("stack") {
+			o.Card = s
 		}
 	}
-	return 0
+	return o
+}
+
+func stackOf(o views.Options) site.Stack {
+	s := o.Card
+	s.Server = cmp.Or(o.Server, s.Server)
+	s.Database = cmp.Or(o.Database, s.Database)
+	return s
+}
+
+// stackOptions is asked when another card is chosen.
+func (a *App) stackOptions(c echo.Context, _ site.Identity) error {
+	return a.page(c, http.StatusOK, views.StackOptions(a.options(c)))
 }
 
 // refuseCreate shows the form again; err nil means that no name was given.
@@ -125,8 +140,7 @@ func (a *App) refuseCreate(c echo.Context, who site.Identity, err error) error {
 		return fmt.Errorf("list sites: %w", lost)
 	}
 	plan := a.Sites.Plan(who)
-	f := views.CreateForm{Name: c.FormValue("name"), Stacks: site.Offers(), Limits: plan.Limits, Have: len(mine), Max: plan.Sites}
-	f.Chosen = chosen(c, f.Stacks)
+	f := views.CreateForm{Name: c.FormValue("name"), Options: a.options(c), Limits: plan.Limits, Have: len(mine), Max: plan.Sites}
 	status := http.StatusUnprocessableEntity
 	if err == nil {
 		f.Fault, f.Blame = views.T(ctx, "create.required"), true

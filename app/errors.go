@@ -41,6 +41,17 @@ var statuses = map[site.Code]int{
 	site.CodeRuntimeDown:   http.StatusServiceUnavailable,
 	site.CodeDiskMissing:   http.StatusConflict,
 	site.CodeStopped:       http.StatusConflict,
+	site.CodeStack:         http.StatusUnprocessableEntity,
+	site.CodeLimitSize:     http.StatusUnprocessableEntity,
+	site.CodeLimitCount:    http.StatusUnprocessableEntity,
+	site.CodeDiskShrinks:   http.StatusUnprocessableEntity,
+	site.CodeDiskGrow:      http.StatusInsufficientStorage,
+	site.CodeTemplateUsed:  http.StatusConflict,
+	site.CodeTemplateNew:   http.StatusConflict,
+	site.CodeTemplateBusy:  http.StatusConflict,
+	site.CodeTemplateTest:  http.StatusConflict,
+	site.CodeTemplateBuild: http.StatusConflict,
+	site.CodeNoVersion:     http.StatusNotFound,
 	site.CodeUnexpected:    http.StatusInternalServerError,
 }
 

@@ -117,7 +117,7 @@ func here(r *http.Request) string {
 		q.Del("v") // the fingerprint of a region, not part of the address
 		u.RawQuery = q.Encode()
 	default:
-		for _, verb := range []string{"/start", "/restart", "/logout", "/lang", "/theme"} {
+		for _, verb := range []string{"/start", "/restart", "/limits", "/logout", "/lang", "/theme", "/build", "/test", "/publish", "/retire", "/move"} {
 			u.Path = strings.TrimSuffix(u.Path, verb)
 		}
 	}

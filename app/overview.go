@@ -15,8 +15,19 @@ import (
 // sitePath is the page of s.
 func sitePath(s site.Site) string { return "/s/" + url.PathEscape(s.Name) }
 
-// overview is one site: its state, how to put files in, what it uses.
+// overview is one site: its state, how to put files in, what it uses and may use, how to reach its database.
 func (a *App) overview(c echo.Context, who site.Identity, s site.Site) error {
+	o, err := a.newOverview(c, who, s)
+	if err != nil {
+		return err
+	}
+	return a.live(c, &o.Region,
+		func() templ.Component { return views.SiteHead(o) },
+		func() templ.Component { return views.Site(o) })
+}
+
+func (a *App) newOverview(c echo.Context, who site.Identity, s site.Site) (views.Overview, error) {
+	ctx := c.Request().Context()
 	o := views.Overview{
 		Region: views.Region{ID: "site", URL: sitePath(s), Pace: views.PaceOf(moving(s))},
 		Owned:  views.Owned{Site: s},
@@ -25,9 +36,16 @@ func (a *App) overview(c echo.Context, who site.Identity, s site.Site) error {
 		},
 	}
 	o.Usage, o.Down = a.usage(c, who, s)
-	return a.live(c, &o.Region,
-		func() templ.Component { return views.SiteHead(o) },
-		func() templ.Component { return views.Site(o) })
+	var err error
+	if o.Limits.Limits, err = a.Sites.Limits(ctx, who, s.Name); err != nil {
+		return o, fmt.Errorf("read limits: %w", err)
+	}
+	if s.Stack.HasDatabase() && !isFragment(c) { // no poll carries the password
+		if o.Database, err = a.Sites.Database(ctx, who, s.Name); err != nil {
+			return o, fmt.Errorf("read credentials: %w", err)
+		}
+	}
+	return o, nil
 }
 
 // steps of a creation, in the order they are shown.

@@ -32,6 +32,7 @@ func (a *App) routes() {
 	e.GET("/new", a.personal(a.createForm))
 	e.POST("/new", a.personal(a.create))
 	e.GET("/new/check", a.personal(a.checkName))
+	e.GET("/new/options", a.personal(a.stackOptions))
 
 	e.GET("/s/:site", a.scoped(a.overview))
 	e.GET("/s/:site/progress", a.scoped(a.progress))
@@ -42,8 +43,19 @@ func (a *App) routes() {
 	e.GET("/s/:site/delete", a.scoped(a.deleteForm))
 	e.POST("/s/:site/delete", a.scoped(a.delete))
 
+	e.POST("/s/:site/limits", a.scoped(a.setLimits))
+
 	e.GET("/admin", a.admin(a.fleet))
 	e.GET("/admin/sites", a.admin(a.roll))
+	e.GET("/admin/templates", a.admin(a.templates))
+	e.POST("/admin/templates/build", a.admin(a.buildTemplate))
+	e.POST("/admin/templates/test", a.admin(a.versionVerb("test", a.Sites.TestTemplate)))
+	e.POST("/admin/templates/publish", a.admin(a.versionVerb("publish", a.Sites.PublishTemplate)))
+	e.GET("/admin/templates/retire", a.admin(a.retireForm))
+	e.POST("/admin/templates/retire", a.admin(a.versionVerb("retire", a.Sites.RetireTemplate)))
+	e.GET("/admin/templates/move", a.admin(a.moveForm))
+	e.POST("/admin/templates/move", a.admin(a.moveSites))
+	e.GET("/admin/health", a.admin(a.health))
 }
 
 // The kinds of handler. What a handler is handed tells what has been checked before it: it cannot be registered without.
@@ -97,7 +109,11 @@ func files(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// compress makes pages a fifth of their size. They hold no secret that a reader could be made to guess at.
-var compress = middleware.GzipWithConfig(middleware.GzipConfig{MinLength: 1024})
+// compress makes pages a fifth of their size, except the one that holds a password: the size of what is compressed tells
+// something of what is in it.
+var compress = middleware.GzipWithConfig(middleware.GzipConfig{
+	MinLength: 1024,
+	Skipper:   func(c echo.Context) bool { return strings.HasPrefix(c.Path(), "/s/:site") },
+})
 
 func robots(c echo.Context) error { return c.String(http.StatusOK, "User-agent: *\nDisallow: /\n") }

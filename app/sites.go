@@ -34,6 +34,11 @@ type Shelf interface {
 	Find(ctx context.Context, who site.Identity, name string) (site.Site, error)
 	Usage(ctx context.Context, who site.Identity, name string) (runtime.Usage, error)
 	Progress(ctx context.Context, who site.Identity, name string) (site.Progress, error)
+	Limits(ctx context.Context, who site.Identity, name string) (site.Limits, error)
+	// Database is how a site's programs reach its database, with the password; zero without one.
+	Database(ctx context.Context, who site.Identity, name string) (site.Database, error)
+	// Choices are what a new site can be made of.
+	Choices(ctx context.Context) site.Choices
 	// CheckName says what a name would become and whether it may be had; Suggest is a free one to begin with.
 	CheckName(ctx context.Context, who site.Identity, raw string) (clean string, err error)
 	Suggest(who site.Identity) string
@@ -52,4 +57,17 @@ type Verbs interface {
 type Fleet interface {
 	All(ctx context.Context, who site.Identity, q site.Query) (site.Page, error)
 	Host(ctx context.Context) (site.Host, error)
+	SetLimits(ctx context.Context, who site.Identity, name string, own runtime.Limits) error
+	Health(ctx context.Context, who site.Identity) (site.Health, error)
+	Bench
+}
+
+// Bench is where administrators work on templates. Builds and tests go on after they return.
+type Bench interface {
+	Templates(ctx context.Context, who site.Identity) (site.Templates, error)
+	BuildTemplate(ctx context.Context, who site.Identity, name string) error
+	TestTemplate(ctx context.Context, who site.Identity, name, version string) error
+	PublishTemplate(ctx context.Context, who site.Identity, name, version string) error
+	RetireTemplate(ctx context.Context, who site.Identity, name, version string) error
+	MoveSites(ctx context.Context, who site.Identity, name, version string) (sites int, err error)
 }

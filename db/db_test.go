@@ -120,7 +120,7 @@ func TestMigrate(t *testing.T) {
 		if _, err := d.Add(t.Context(), sitetest.NewSite(1), 1); err != nil {
 			t.Fatal(err)
 		}
-		for _, statement := range []string{`DROP TABLE sessions`, `DELETE FROM migrations WHERE id = '0003-sessions'`} {
+		for _, statement := range []string{`DROP TABLE waves`, `ALTER TABLE sites DROP COLUMN kept`, `DELETE FROM migrations WHERE id = '0006-waves'`} {
 			if err := d.orm.Exec(statement).Error; err != nil {
 				t.Fatal(err)
 			}
@@ -129,16 +129,36 @@ func TestMigrate(t *testing.T) {
 			t.Fatal(err)
 		}
 		d = open(t, path)
-		if err := d.Sessions().CommitCtx(t.Context(), "x", nil, d.Now()); err == nil {
-			t.Error("NULL was taken for data")
+		if all, err := d.Sites(t.Context()); err != nil || len(all) != 1 {
+			t.Errorf("after: %v, %v", all, err)
 		}
-		copied := path + ".before-0003-sessions"
+		copied := path + ".before-0006-waves"
 		if i, err := os.Stat(copied); err != nil || i.Mode().Perm() != 0o600 {
 			t.Fatalf("%v, %v", i, err)
 		}
 		all, err := open(t, copied).Sites(t.Context())
 		if err != nil || len(all) != 1 {
 			t.Errorf("the copy holds %v, %v", all, err)
+		}
+	})
+	t.Run("a site of before databases, limits and waves is read", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "petitpont.db")
+		released := steps
+		defer func() { steps = released }()
+		steps = released[:3]
+		d := open(t, path)
+		if err := d.orm.Exec(`INSERT INTO sites VALUES ('abcdefghij', 'blog', 'uuid-1', 'eleve', 'student', 'web', 'nginx', 'php', 'none',
+			1, 'up', 'asleep', '', 0, 1, 1, 1, 1)`).Error; err != nil {
+			t.Fatal(err)
+		}
+		_ = d.Close()
+		steps = released
+		all, err := open(t, path).Sites(t.Context())
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%v, %v", all, err)
+		}
+		if s := all[0]; s.Name != "blog" || s.Password != "" || (site.Limits{Own: s.Own}).Special() || s.Kept != "" || s.Stack.HasDatabase() {
+			t.Errorf("%+v", s)
 		}
 	})
 	t.Run("one that is up to date is not copied", func(t *testing.T) {
@@ -169,7 +189,7 @@ func TestMigrate(t *testing.T) {
 		released := steps
 		defer func() { steps = released }()
 		steps = append(steps[:len(steps):len(steps)],
-			step{"0004-half", []string{`CREATE TABLE half (x INTEGER)`, `this is no SQL`}})
+			step{"9998-half", []string{`CREATE TABLE half (x INTEGER)`, `this is no SQL`}})
 		if _, err := Open(path); err == nil {
 			t.Fatal("opened")
 		}

@@ -56,6 +56,21 @@ var steps = []step{
 		) STRICT`,
 		`CREATE INDEX sessions_expiry ON sessions (expiry)`,
 	}},
+	{"0004-databases", []string{
+		`ALTER TABLE sites ADD COLUMN password TEXT NOT NULL DEFAULT ''`, // of the database inside the site
+	}},
+	{"0005-limits", []string{
+		`ALTER TABLE sites ADD COLUMN limits TEXT NOT NULL DEFAULT '' CHECK (limits = '' OR json_valid(limits))`,
+	}},
+	{"0006-waves", []string{
+		`ALTER TABLE sites ADD COLUMN kept TEXT NOT NULL DEFAULT ''`, // version of the template it could not move to
+		`CREATE TABLE waves (
+			template TEXT    NOT NULL PRIMARY KEY CHECK (template <> ''),
+			version  TEXT    NOT NULL CHECK (version <> ''),
+			older    TEXT    NOT NULL CHECK (json_valid(older)), -- versions it moves sites from
+			began_at INTEGER NOT NULL
+		) STRICT`,
+	}},
 }
 
 // migrate does the steps that are not done yet, all in one transaction.

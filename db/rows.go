@@ -27,6 +27,9 @@ type row struct {
 	Server     string
 	Language   string
 	Database   string
+	Password   string
+	Limits     string // JSON, "" where the plan's hold
+	Kept       string
 	Slot       int
 	Want       site.Want
 	State      site.State
@@ -42,7 +45,7 @@ type row struct {
 func (row) TableName() string { return "sites" }
 
 // changing are the columns Update writes; the others never change.
-var changing = []string{"want", "state", "fault", "epoch", "made_at", "changed_at", "used_at"}
+var changing = []string{"want", "state", "fault", "epoch", "limits", "kept", "made_at", "changed_at", "used_at"}
 
 // Sites reads every row, by name.
 func (d *DB) Sites(ctx context.Context) ([]site.Site, error) {
@@ -170,17 +173,18 @@ func (d *DB) Revoke(ctx context.Context, key string) (int64, error) {
 }
 
 func rowOf(s site.Site) (row, error) {
-	fault := ""
-	if s.Fault != nil {
-		b, err := json.Marshal(s.Fault)
-		if err != nil {
-			return row{}, fmt.Errorf("fault of %s: %w", s.ID, err)
-		}
-		fault = string(b)
+	fault, err := written(s.Fault, s.Fault == nil)
+	if err != nil {
+		return row{}, fmt.Errorf("fault of %s: %w", s.ID, err)
+	}
+	limits, err := written(s.Own, !site.Limits{Own: s.Own}.Special())
+	if err != nil {
+		return row{}, fmt.Errorf("limits of %s: %w", s.ID, err)
 	}
 	return row{
 		ID: s.ID, Name: s.Name, Owner: s.Owner, OwnerLogin: s.OwnerLogin, Role: s.Role,
 		Template: s.Stack.Template, Server: s.Stack.Server, Language: s.Stack.Language, Database: s.Stack.Database,
+		Password: s.Password.Reveal(), Limits: limits, Kept: s.Kept,
 		Slot: s.Slot, Want: s.Want, State: s.State, Fault: fault, Epoch: s.Epoch,
 		CreatedAt: stamp(s.CreatedAt), MadeAt: stamp(s.MadeAt), ChangedAt: stamp(s.ChangedAt), UsedAt: stamp(s.UsedAt),
 	}, nil
@@ -189,8 +193,9 @@ func rowOf(s site.Site) (row, error) {
 func (r row) site() (site.Site, error) {
 	s := site.Site{
 		ID: r.ID, Name: r.Name, Owner: r.Owner, OwnerLogin: r.OwnerLogin, Role: r.Role,
-		Stack: site.Stack{Template: r.Template, Server: r.Server, Language: r.Language, Database: r.Database},
-		Slot:  r.Slot, Want: r.Want, State: r.State, Epoch: r.Epoch,
+		Stack:    site.Stack{Template: r.Template, Server: r.Server, Language: r.Language, Database: r.Database},
+		Password: site.Secret(r.Password), Kept: r.Kept,
+		Slot: r.Slot, Want: r.Want, State: r.State, Epoch: r.Epoch,
 		CreatedAt: moment(r.CreatedAt), MadeAt: moment(r.MadeAt), ChangedAt: moment(r.ChangedAt), UsedAt: moment(r.UsedAt),
 	}
 	if r.Fault != "" {
@@ -198,7 +203,21 @@ func (r row) site() (site.Site, error) {
 			return site.Site{}, fmt.Errorf("fault: %w", err)
 		}
 	}
+	if r.Limits != "" {
+		if err := json.Unmarshal([]byte(r.Limits), &s.Own); err != nil {
+			return site.Site{}, fmt.Errorf("limits: %w", err)
+		}
+	}
 	return s, nil
+}
+
+// written is v as JSON, "" when there is nothing to say.
+func written(v any, nothing bool) (string, error) {
+	if nothing {
+		return "", nil
+	}
+	b, err := json.Marshal(v)
+	return string(b), err
 }
 
 // stamp and moment turn times into numbers and back; the zero time is 0.

@@ -10,7 +10,11 @@ var (
 	ErrNoTemplate = errors.New("no such template")
 	ErrNoSpace    = errors.New("not enough disk on the host")
 	ErrInvalid    = errors.New("invalid spec")
-	ErrDown       = errors.New("runtime is not answering") // runtime/remote only
+	ErrRunning    = errors.New("container is running")                // Move
+	ErrChanged    = errors.New("container has packages of its own")   // Move
+	ErrInUse      = errors.New("sites are pinned to the version")     // RetireTemplate
+	ErrUntested   = errors.New("the version has not passed its test") // PublishTemplate
+	ErrDown       = errors.New("runtime is not answering")            // runtime/remote only
 )
 
 // StartError says why a container did not come up.

@@ -32,6 +32,12 @@ type Limits struct {
 	Memory int64 // bytes, swap excluded (there is none)
 	CPU    int   // thousandths of a core
 	Procs  int   // processes and threads
+
+	IO        int64 // bytes a second its disk reads, and as many that it writes
+	Files     int   // open files of each process
+	Watches   int   // files and folders watched by inotify
+	Terminals int   // pseudo-terminals; a change waits for the next start
+	Tmp       int64 // bytes of each of /tmp, /run and /dev/shm; what lies there counts as memory too
 }
 
 // Status is what a driver sees, never what someone wishes.

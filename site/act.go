@@ -23,7 +23,7 @@ func (v *Service) Stop(ctx context.Context, who Identity, name string) error {
 func (v *Service) Restart(ctx context.Context, who Identity, name string) error {
 	return v.ask(ctx, who, name, Up, atRest, func(e *entry) {
 		e.forgive()
-		e.demand = demand{wake: true, rest: e.site.State != Asleep && e.turn == nil}
+		e.demand = demand{wake: true, rest: e.site.State != Asleep && !e.busy()}
 	})
 }
 
@@ -31,7 +31,7 @@ func (v *Service) Restart(ctx context.Context, who Identity, name string) error 
 var (
 	anytime = func(*entry) error { return nil }
 	atRest  = func(e *entry) error {
-		if e.turn != nil {
+		if e.busy() {
 			return busy(e.site)
 		}
 		return nil

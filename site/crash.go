@@ -61,7 +61,7 @@ func (v *Service) takeExit(x runtime.Exit) {
 	switch {
 	case e.turn != nil && e.turn.act == actWake && !x.At.Before(e.turn.began):
 		e.turn.exit = &x
-	case e.turn == nil && !x.At.Before(e.since):
+	case !e.busy() && !x.At.Before(e.since):
 		v.ended(e, x)
 		v.kick(e)
 	}

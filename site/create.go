@@ -70,13 +70,11 @@ func (v *Service) Create(ctx context.Context, who Identity, n New) (Site, error)
 	if err != nil {
 		return Site{}, err
 	}
-	if n.Stack == (Stack{}) {
-		n.Stack = offers[0]
+	stack, err := v.stack(ctx, n.Stack)
+	if err != nil {
+		return Site{}, err
 	}
-	if !slices.Contains(offers, n.Stack) {
-		return Site{}, &Error{Code: CodeNoTemplate, Args: Args{"t": n.Stack.Template}}
-	}
-	s, err := v.add(ctx, who, name, n.Stack)
+	s, err := v.add(ctx, who, name, stack)
 	if err != nil {
 		return Site{}, err
 	}
@@ -88,6 +86,21 @@ func (v *Service) Create(ctx context.Context, who Identity, n New) (Site, error)
 	return e.site, nil
 }
 
+// stack is what was chosen, if it can be had; the usual one when nothing was.
+func (v *Service) stack(ctx context.Context, s Stack) (Stack, error) {
+	c := v.Choices(ctx)
+	if s == (Stack{}) {
+		s = offers[0]
+	}
+	switch {
+	case c.allow(s):
+		return s, nil
+	case AllChoices().allow(s):
+		return Stack{}, &Error{Code: CodeNoTemplate, Args: Args{"t": s.Template}}
+	}
+	return Stack{}, &Error{Code: CodeStack}
+}
+
 func (v *Service) add(ctx context.Context, who Identity, name string, stack Stack) (Site, error) {
 	plan, now := v.Plan(who), v.cfg.Now()
 	if who.Key == "" || plan.Sites == 0 {
@@ -95,8 +108,12 @@ func (v *Service) add(ctx context.Context, who Identity, name string, stack Stac
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
+	var password Secret
+	if stack.HasDatabase() {
+		password = newSecret()
+	}
 	s, err := v.cfg.Store.Add(ctx, Site{
-		ID: newID(), Name: name, Owner: who.Key, OwnerLogin: who.Login, Role: who.Role, Stack: stack,
+		ID: newID(), Name: name, Owner: who.Key, OwnerLogin: who.Login, Role: who.Role, Stack: stack, Password: password,
 		Want: Up, State: Creating, CreatedAt: now, ChangedAt: now,
 	}, plan.Sites)
 	switch {
@@ -121,10 +138,15 @@ func newID() ID {
 
 // runCreate makes the container. One that is there already was made before a crash: IDs are never given twice.
 func (v *Service) runCreate(ctx context.Context, e *entry) result {
-	s := e.snapshot()
-	err := v.cfg.Driver.Create(v.watch(ctx, e), s.spec(v.plan(s.Role)))
+	spec := v.spec(e)
+	err := v.cfg.Driver.Create(v.watch(ctx, e), spec)
 	if errors.Is(err, runtime.ErrExist) {
-		err = nil
+		return result{}
+	}
+	if err == nil {
+		e.mu.Lock()
+		e.told = spec.Limits
+		e.mu.Unlock()
 	}
 	return result{err: err}
 }

@@ -11,9 +11,12 @@ import (
 
 // entry is one site in memory: its row and what only this process knows of it.
 type entry struct {
-	id    ID // these three never change
-	owner string
-	name  string
+	id       ID // these four never change
+	owner    string
+	name     string
+	password Secret // of its database; kept out of the row, so that no list and no log carries it
+
+	limiting sync.Mutex // held while an admin changes its limits; taken before the others
 
 	saving sync.Mutex // held over a write of the row, so that the store sees the newest last
 
@@ -25,6 +28,9 @@ type entry struct {
 	inUse    int            // requests and sessions under way
 	waiters  int            // requests waiting for a turn
 	idle     *time.Timer    // nil unless armed
+	told     runtime.Limits // what the driver was last told; zero when this process has not told it
+	holding  *holding       // limits that are to be held next; nil when none wait
+	pinned   string         // version of the template it is on, as last seen; "" when not seen yet
 	demand   demand
 	turn     *turn // nil while nothing is done to it
 	moves    int   // grows with each change of State
@@ -37,8 +43,23 @@ type entry struct {
 }
 
 func newEntry(s Site) *entry {
-	return &entry{id: s.ID, owner: s.Owner, name: s.Name, site: s, revoked: make(chan struct{})}
+	e := &entry{id: s.ID, owner: s.Owner, name: s.Name, password: s.Password, revoked: make(chan struct{})}
+	s.Password = ""
+	e.site = s
+	return e
 }
+
+// next is what to do with the site. Limits wait for everything else. e.mu is held.
+func (e *entry) next() action {
+	act := next(e.site, e.demand)
+	if act == actNothing && e.holding != nil && !e.site.MadeAt.IsZero() {
+		return actLimit
+	}
+	return act
+}
+
+// busy tells whether something is being done to the site that people notice. e.mu is held.
+func (e *entry) busy() bool { return e.turn != nil && e.turn.act != actLimit }
 
 // remembered is a site as an earlier process left it. Where it listened is not known, so what ran is asleep until the
 // driver shows it running; to start it meanwhile is a no-op that tells the address.
@@ -58,6 +79,7 @@ type turn struct {
 	from     State
 	began    time.Time
 	cancel   context.CancelFunc
+	holding  *holding        // actLimit only
 	canceled bool            // by us, because something else was asked
 	exit     *runtime.Exit   // it ended while it was being started
 	done     chan struct{}   // closed in the end
@@ -132,7 +154,7 @@ func (v *Service) promise(ctx context.Context, e *entry, change func(*Site) erro
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.site.Want, e.site.Epoch = s.Want, s.Epoch
+	e.site.Want, e.site.Epoch, e.site.Own = s.Want, s.Epoch, s.Own
 	return nil
 }
 

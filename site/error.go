@@ -34,6 +34,17 @@ const (
 	CodeRuntimeDown   Code = "runtime-down"   // the runtime process does not answer
 	CodeDiskMissing   Code = "disk-missing"   // s: its disk is not there; it never gets a fresh empty one
 	CodeStopped       Code = "stopped"        // the owner stopped it: a visit does not wake it
+	CodeStack         Code = "stack"          // a combination that is not offered
+	CodeLimitSize     Code = "limit-size"     // limit, least, most: bytes
+	CodeLimitCount    Code = "limit-count"    // limit, least, most
+	CodeDiskShrinks   Code = "disk-shrinks"   // s, size: a disk never gets smaller
+	CodeDiskGrow      Code = "disk-grow"      // s: the host has no room for a larger one
+	CodeTemplateUsed  Code = "template-used"  // v, n, sites: it cannot be retired
+	CodeTemplateNew   Code = "template-new"   // v: it has not passed its test
+	CodeTemplateBusy  Code = "template-busy"  // v: a version is being built or tested
+	CodeTemplateTest  Code = "template-test"  // v: its test failed; the log says why
+	CodeTemplateBuild Code = "template-build" // t: it could not be built
+	CodeNoVersion     Code = "no-version"     // v: there is no such version
 	CodeUnexpected    Code = "unexpected"     // M57 ref
 )
 

@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // Host is how the machine does.
@@ -36,7 +35,7 @@ func (v *Service) Host(ctx context.Context) (Host, error) {
 			h.Awake++
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	_, err = v.cfg.Driver.Templates(ctx)
 	h.RuntimeDown = err != nil

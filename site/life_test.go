@@ -80,11 +80,6 @@ func TestCreate(t *testing.T) {
 			t.Errorf("%v", mine)
 		}
 	})
-	t.Run("an unknown stack is refused", func(t *testing.T) {
-		w := newWorld(t)
-		_, err := w.v.Create(w.ctx(), w.who("eleve"), site.New{Name: "blog", Stack: site.Stack{Template: "cobol"}})
-		w.code(err, site.CodeNoTemplate)
-	})
 	t.Run("somebody without a role gets none", func(t *testing.T) {
 		w := newWorld(t)
 		_, err := w.v.Create(w.ctx(), site.Identity{Key: "x", Login: "x", Role: "visitor"}, site.New{Name: "blog"})
@@ -124,9 +119,19 @@ func TestCreate(t *testing.T) {
 			w.until("blog", site.Awake)
 		})
 	}
-	t.Run("a missing template is said", func(t *testing.T) {
+	t.Run("a missing template is said, and no site is stored", func(t *testing.T) {
 		w := newWorld(t)
 		w.driver.Names = nil
+		_, err := w.v.Create(w.ctx(), w.who("eleve"), site.New{Name: "blog"})
+		if args := w.code(err, site.CodeNoTemplate); args["t"] != "web" {
+			t.Errorf("%v", args)
+		}
+		_, err = w.v.Find(w.ctx(), w.who("eleve"), "blog")
+		w.code(err, site.CodeNotFound)
+	})
+	t.Run("a template retired in between is said", func(t *testing.T) {
+		w := newWorld(t)
+		w.driver.Fail("create", runtime.ErrNoTemplate)
 		_, err := w.v.Create(w.ctx(), w.who("eleve"), site.New{Name: "blog"})
 		w.ok(err)
 		if s := w.until("blog", site.Failed); s.Fault.Code != site.CodeNoTemplate || s.Fault.Args["t"] != "web" {

@@ -24,34 +24,3 @@ func DefaultPlans() Plans {
 	association.Sites, association.Segment = 5, string(Association)
 	return Plans{Student: student, Teacher: teacher, Association: association}
 }
-
-// offers are the stacks that can be asked for. The template holds them all: a stack only chooses what runs.
-var offers = []Stack{
-	{Template: "web", Server: "nginx", Language: "php", Database: "none"},
-	{Template: "web", Server: "nginx", Language: "none", Database: "none"},
-}
-
-// Offers lists the stacks a create form can show, the usual one first.
-func Offers() []Stack { return append([]Stack(nil), offers...) }
-
-// services are what runs of a stack, in start order.
-func (s Stack) services() []string {
-	var all []string
-	if s.Language == "php" {
-		all = append(all, "php")
-	}
-	return append(all, s.Server)
-}
-
-// spec is the container of a site.
-func (s Site) spec(p Plan) runtime.Spec {
-	return runtime.Spec{
-		ID:       string(s.ID),
-		Template: s.Stack.Template,
-		Slot:     s.Slot,
-		Segment:  p.Segment,
-		Hostname: s.Name,
-		Services: s.Stack.services(),
-		Limits:   p.Limits,
-	}
-}

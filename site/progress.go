@@ -42,7 +42,7 @@ func (v *Service) Progress(_ context.Context, who Identity, name string) (Progre
 	defer e.mu.Unlock()
 	p := e.progress
 	p.Steps = append([]StepTime(nil), p.Steps...)
-	p.Done = e.turn == nil && e.site.State != Creating
+	p.Done = !e.busy() && e.site.State != Creating
 	if e.site.Fault != nil {
 		p.Fault = e.site.Fault
 	}

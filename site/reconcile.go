@@ -26,6 +26,7 @@ func (v *Service) Reconcile(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list containers: %w", err)
 	}
+	v.notePinned(seen)
 	var strays []runtime.Info
 	for _, r := range repairs(wanted, seen) {
 		if r.Kind == Quarantine {

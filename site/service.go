@@ -21,6 +21,10 @@ type Config struct {
 	Directory Directory
 	Domain    string // what follows a site's name in its host name: "localhost", "sites.example.org"
 
+	Keeper   runtime.Keeper                 // looks after the templates; Driver when it is one
+	Proxy    WebProxy                       // through which sites reach the outside; none
+	Checks   []Check                        // further parts of the health page
+	Report   string                         // file of the last selfcheck; none
 	Plans    Plans                          // DefaultPlans
 	Now      func() time.Time               // time.Now
 	Log      *slog.Logger                   // slog.Default
@@ -38,6 +42,9 @@ const (
 	wakeTimeout   = 3 * time.Minute
 	stopTimeout   = 2 * time.Minute
 	deleteTimeout = 5 * time.Minute
+	limitTimeout  = 2 * time.Minute
+	buildTimeout  = time.Hour
+	lookTimeout   = 2 * time.Second
 	storeTimeout  = 15 * time.Second
 )
 
@@ -54,7 +61,9 @@ type Service struct {
 	mu     sync.RWMutex
 	byID   map[ID]*entry
 	byName map[string]*entry
-	strays []runtime.Info // containers no site owns, as last seen
+	strays []runtime.Info  // containers no site owns, as last seen
+	waves  map[string]Wave // by template
+	bench  bench
 
 	waiting atomic.Int64
 	rounds  sync.Mutex // one reconciliation at a time
@@ -73,6 +82,14 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 	if err != nil {
 		v.cancel()
 		return nil, fmt.Errorf("load sites: %w", err)
+	}
+	waves, err := v.cfg.Store.Waves(ctx)
+	if err != nil {
+		v.cancel()
+		return nil, fmt.Errorf("load waves: %w", err)
+	}
+	for _, w := range waves {
+		v.waves[w.Template] = w
 	}
 	for _, s := range rows {
 		v.insert(remembered(s))
@@ -93,7 +110,7 @@ func newService(cfg Config) *Service {
 	return &Service{
 		cfg: cfg, door: newLoginDoor(cfg), slots: make(chan struct{}, cfg.Wakes),
 		people: people{known: map[string]*person{}},
-		byID:   map[ID]*entry{}, byName: map[string]*entry{},
+		byID:   map[ID]*entry{}, byName: map[string]*entry{}, waves: map[string]Wave{},
 		ctx: ctx, cancel: cancel,
 	}
 }
@@ -101,6 +118,9 @@ func newService(cfg Config) *Service {
 func (c Config) withDefaults() Config {
 	if c.Plans == nil {
 		c.Plans = DefaultPlans()
+	}
+	if keeper, ok := c.Driver.(runtime.Keeper); ok && c.Keeper == nil {
+		c.Keeper = keeper
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -121,7 +141,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-func orDefault[T int | time.Duration | float64](v, def T) T {
+func orDefault[T int | int64 | time.Duration | float64](v, def T) T {
 	if v == 0 {
 		return def
 	}
@@ -202,7 +222,9 @@ func (v *Service) remove(id ID, name string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	delete(v.byID, id)
-	delete(v.byName, name)
+	if e := v.byName[name]; e != nil && e.id == id { // the name may have been given again since the row went
+		delete(v.byName, name)
+	}
 }
 
 // find is RULE SCOPE: a site belongs to who, or who is an admin, or it does not exist.

@@ -4,7 +4,11 @@
 // It knows no HTTP, no SSH and no SQL, and not which driver runs below it.
 package site
 
-import "time"
+import (
+	"time"
+
+	"petitpont/runtime"
+)
 
 // ID names a site for ever and everywhere outside a person's sight: [a-z0-9]{10}. It is also the container ID,
 // the cgroup leaf and the interface name. User-made strings never take its place (RULE ARG).
@@ -18,7 +22,10 @@ type Site struct {
 	OwnerLogin string // for display, and for the admin's search
 	Role       Role   // the owner's role when it was made: decides plan and segment
 	Stack      Stack
-	Slot       int // small integer, unique: addresses and UID range follow from it
+	Password   Secret         // of its database, for the Store alone: what Service answers never has it
+	Own        runtime.Limits // limits an admin gave it; zero fields follow the plan
+	Kept       string         // version it could not move to, because its packages were changed; "" otherwise
+	Slot       int            // small integer, unique: addresses and UID range follow from it
 	Want       Want
 	State      State
 	Fault      *Fault // why State is Failed; nil otherwise
@@ -32,9 +39,9 @@ type Site struct {
 // Stack is what the create form chooses.
 type Stack struct {
 	Template string // "web"
-	Server   string // "nginx"
-	Language string // "php", "none"
-	Database string // "none"
+	Server   string // "nginx", "apache", "caddy"
+	Language string // "php", "python", "node", "none"
+	Database string // "mariadb", "postgresql", "none"
 }
 
 // Fault is why a site failed, in a form that can be said in any language.

@@ -61,6 +61,7 @@ const (
 	actWake    action = "wake"
 	actStop    action = "stop"
 	actDelete  action = "delete"
+	actLimit   action = "limit" // new limits; State stays as it is
 )
 
 // demand is what was asked of a site beyond its Want, until the work that answers it begins.

@@ -20,7 +20,7 @@ type Store interface {
 	// Add checks that the owner has fewer than quota sites (ErrQuota) and the name is free (ErrNameTaken), allots the
 	// smallest free slot and stores the row, all in one transaction. It returns the row with its Slot.
 	Add(ctx context.Context, s Site, quota int) (Site, error)
-	// Update writes what may change of a row: Want, State, Fault, Epoch and the times. ErrNoRow if it has gone.
+	// Update writes what may change of a row: Want, State, Fault, Epoch, Own, Kept and the times. ErrNoRow if it has gone.
 	Update(ctx context.Context, s Site) error
 	// Remove forgets a row; its name and slot are free afterwards. Removing an absent one is a no-op.
 	Remove(ctx context.Context, id ID) error
@@ -28,6 +28,10 @@ type Store interface {
 	Epoch(ctx context.Context, key string) (int64, error)
 	// Revoke grows the person's epoch by one and returns it (RULE EPOCH).
 	Revoke(ctx context.Context, key string) (int64, error)
+	// Waves reads the waves, one for each template that had any.
+	Waves(ctx context.Context) ([]Wave, error)
+	// SetWave puts a wave in the place of its template's earlier one.
+	SetWave(ctx context.Context, w Wave) error
 }
 
 // Directory is where people prove who they are. site/ldap is the real one.

@@ -11,6 +11,7 @@ var errOvertaken = errors.New("overtaken by another request")
 
 var timeouts = map[action]time.Duration{
 	actCreate: createTimeout, actWake: wakeTimeout, actStop: stopTimeout, actDelete: deleteTimeout,
+	actLimit: limitTimeout,
 }
 
 // kick begins the site's next turn unless one is under way. e.mu is held. When it returns, State already shows the turn.
@@ -22,7 +23,7 @@ func (v *Service) kick(e *entry) {
 	if e.turn != nil {
 		return
 	}
-	act := next(e.site, e.demand)
+	act := e.next()
 	if act == actNothing || !v.hire() {
 		return
 	}
@@ -65,9 +66,12 @@ func (v *Service) begin(e *entry, act action) {
 		v.move(e, eventRest)
 	case actDelete:
 		e.demand = demand{}
+		e.supersede(nil)
 		if e.site.State != Deleting {
 			v.move(e, eventDelete)
 		}
+	case actLimit:
+		e.turn.holding, e.holding = e.holding, nil
 	}
 }
 
@@ -97,6 +101,8 @@ func (v *Service) run(e *entry, t *turn) (r result) {
 		return v.runWake(t.ctx, e, t.from)
 	case actStop:
 		return v.runStop(t.ctx, e)
+	case actLimit:
+		return v.runLimit(t.ctx, e, t.holding)
 	default:
 		return v.runDelete(t.ctx, e)
 	}
@@ -115,11 +121,13 @@ func (v *Service) finish(e *entry, t *turn, r result) (more bool) {
 		t.err = v.finishStop(e, t, r)
 	case actDelete:
 		t.err = v.finishDelete(e, r)
+	case actLimit:
+		t.err = v.finishLimit(e, t, r)
 	}
 	e.turn = nil
 	e.progress.end(v.cfg.Now())
-	act := next(e.site, e.demand)
-	again := t.err != nil && act == t.act && !errors.Is(t.err, errOvertaken) // it just failed: not at once
+	act := e.next()
+	again := t.err != nil && act == t.act && act != actLimit && !errors.Is(t.err, errOvertaken) // it just failed: not at once
 	gone := t.act == actDelete && t.err == nil
 	if more = act != actNothing && !again && !gone && !v.isClosed(); more {
 		v.begin(e, act)

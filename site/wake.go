@@ -110,6 +110,10 @@ func (v *Service) runWake(ctx context.Context, e *entry, from State) result {
 			return result{err: err}
 		}
 	}
+	if from != Dozing {
+		v.followWave(ctx, e)
+	}
+	v.keepUp(ctx, e)
 	addr, err := v.cfg.Driver.Start(v.watch(ctx, e), id)
 	return result{addr: addr, err: err}
 }
@@ -143,6 +147,7 @@ func (v *Service) awake(e *entry, why event, addr netip.AddrPort, since time.Tim
 	}
 	e.addr, e.since, e.used = addr, since, v.cfg.Now()
 	v.arm(e, v.plan(e.site.Role).Idle)
+	v.renew(e)
 }
 
 // The pause before a failed site is tried again by a visit.

@@ -130,4 +130,8 @@ func (r Roll) ariaSort(c column) templ.Attributes {
 	return nil
 }
 
-func onList(ctx context.Context) bool { return strings.HasPrefix(frame(ctx).Here, "/admin/sites") }
+// onTab tells whether href is the section of the administration being drawn.
+func onTab(ctx context.Context, href string) bool {
+	path, _, _ := strings.Cut(frame(ctx).Here, "?")
+	return path == href || href != "/admin" && strings.HasPrefix(path, href+"/")
+}

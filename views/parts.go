@@ -22,8 +22,9 @@ type Region struct {
 // Pace is how often a region looks again.
 type Pace string
 
-// The paces: nothing goes on; something changes; somebody waits for it.
+// The paces: looking costs something; nothing goes on; something changes; somebody waits for it.
 const (
+	Slow    Pace = "30s"
 	Calm    Pace = "5s"
 	Moving  Pace = "2s"
 	Watched Pace = "1s"
@@ -72,5 +73,11 @@ func barTone(used, limit int64) string {
 	return "bar-plain"
 }
 
-// stackName is a stack in words.
-func stackName(ctx context.Context, s site.Stack) string { return t(ctx, "stack."+s.Language) }
+// stackName is a stack in words: the language, and the database if there is one.
+func stackName(ctx context.Context, s site.Stack) string {
+	language := t(ctx, "stack."+s.Language)
+	if !s.HasDatabase() {
+		return language
+	}
+	return t(ctx, "stack.with", "language", language, "database", t(ctx, "part."+s.Database))
+}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"petitpont/site"
+	"petitpont/views/i18n"
 
 	"rsc.io/qr"
 )
@@ -24,12 +25,42 @@ func home(ctx context.Context, s site.Site) string {
 // user is the SSH name that opens this site alone.
 func (o Overview) user() string { return o.SFTP.Login + "+" + o.Name }
 
+// folder is where the files go that make the site: its pages, or its program.
+func (o Overview) folder() string {
+	switch o.Stack.Language {
+	case "python", "node":
+		return "/app"
+	}
+	return "/www"
+}
+
+// sftpHint says what to type once a site is open.
+func (o Overview) sftpHint(ctx context.Context) string {
+	file := map[string]string{"python": "app.py", "node": "server.js"}[o.Stack.Language]
+	if file == "" {
+		return t(ctx, "over.cmd-sftp")
+	}
+	return t(ctx, "over.cmd-app", "file", file)
+}
+
+// setup are the keys of the first steps of the site's language.
+func (o Overview) setup() []string {
+	var keys []string
+	for n := 1; ; n++ {
+		key := fmt.Sprintf("setup.%s-%d", o.Stack.Language, n)
+		if !i18n.Has(key) {
+			return keys
+		}
+		keys = append(keys, key)
+	}
+}
+
 func (o Overview) sftpSite() string { return o.ssh("sftp", "-P") + o.user() + "@" + o.SFTP.Host }
 
 func (o Overview) sftpAll() string { return o.ssh("sftp", "-P") + o.SFTP.Login + "@" + o.SFTP.Host }
 
 func (o Overview) scpSite() string {
-	return o.ssh("scp -r", "-P") + "./site/* " + o.user() + "@" + o.SFTP.Host + ":/www/"
+	return o.ssh("scp -r", "-P") + "./site/* " + o.user() + "@" + o.SFTP.Host + ":" + o.folder() + "/"
 }
 
 // ssh begins a command; the usual port is not said.

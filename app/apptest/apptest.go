@@ -31,6 +31,9 @@ type Sites struct {
 	calls   []string
 	failing map[string]error
 	host    site.Host
+	health  site.Health
+	choices site.Choices
+	shelf   site.Templates
 }
 
 type person struct {
@@ -49,7 +52,8 @@ func New() *Sites {
 	s := &Sites{
 		Now: time.Now, people: map[string]person{}, sites: map[string]*entry{},
 		revoked: map[string]chan struct{}{}, failing: map[string]error{},
-		host: site.Host{Memory: 15 << 30, MemoryMax: 24 << 30, Disk: 410 << 30, DiskMax: 450 << 30},
+		choices: site.AllChoices(),
+		host:    site.Host{Memory: 15 << 30, MemoryMax: 24 << 30, Disk: 410 << 30, DiskMax: 450 << 30},
 	}
 	s.Add("eleve", "Marie Dupont", site.Student, false)
 	s.Add("prof", "Jean Durand", site.Teacher, false)
@@ -102,7 +106,7 @@ func usage(name string, state site.State) runtime.Usage {
 		MemoryMax: 256 << 20, Disk: (sum % 900) << 20, DiskMax: 1 << 30, Inodes: sum % 60000, InodesMax: 100000,
 	}
 	if state == site.Awake {
-		u.Memory, u.Procs = (40+sum%120)<<20, 6
+		u.Memory, u.Procs, u.CPU = (40+sum%120)<<20, 6, 3200*time.Millisecond
 	}
 	return u
 }

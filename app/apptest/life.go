@@ -16,6 +16,9 @@ func (s *Sites) Create(_ context.Context, who site.Identity, n site.New) (site.S
 		return site.Site{}, err
 	}
 	name, err := s.checkName(n.Name)
+	if err == nil {
+		err = s.allow(n.Stack)
+	}
 	if err != nil {
 		return site.Site{}, err
 	}

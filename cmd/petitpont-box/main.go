@@ -9,6 +9,8 @@ import (
 	"os"
 
 	"petitpont/runtime/unshare/files"
+	"petitpont/runtime/unshare/probe"
+	"petitpont/runtime/unshare/packages"
 	"petitpont/runtime/unshare/stage"
 )
 
@@ -22,6 +24,10 @@ func main() {
 		os.Exit(stage.Main())
 	case "files":
 		os.Exit(files.Main())
+	case "probe":
+		os.Exit(probe.Main(os.Args[2:]))
+	case "packages":
+		os.Exit(packages.Main())
 	default:
 		fmt.Fprintln(os.Stderr, "petitpont-box is started by petitpont, not by hand")
 		os.Exit(2)

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+
+	"petitpont/runtime"
 )
 
 // bar shows the steps of a long piece of work: one moving line on a terminal, one line a step elsewhere.
@@ -23,8 +25,13 @@ func newBar(w io.Writer) *bar {
 	return &bar{w: w, tty: ok && isTerminal(f)}
 }
 
+// report is told how far a build is.
+func (b *bar) report(p runtime.Build) {
+	b.step(stepWords[p.Step], p.Done, p.Total, p.Step != runtime.BuildTest)
+}
+
 // step is told what is being done and how much of it is done; total 0 means that nobody knows.
-func (b *bar) step(name string, done, total int64) {
+func (b *bar) step(name string, done, total int64, bytes bool) {
 	if name != b.now {
 		b.end()
 		b.now, b.began = name, time.Now()
@@ -36,7 +43,7 @@ func (b *bar) step(name string, done, total int64) {
 			total = -1
 		}
 		b.line = progressbar.NewOptions64(total, progressbar.OptionSetWriter(b.w), progressbar.OptionSetDescription("  "+name),
-			progressbar.OptionShowBytes(true), progressbar.OptionSetWidth(24), progressbar.OptionThrottle(100*time.Millisecond))
+			progressbar.OptionShowBytes(bytes), progressbar.OptionSetWidth(24), progressbar.OptionThrottle(100*time.Millisecond))
 	}
 	if b.line != nil {
 		_ = b.line.Set64(done)

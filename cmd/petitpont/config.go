@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -29,6 +30,10 @@ type Config struct {
 	User     string `toml:"user"`     // who serve runs as: a name, or a number
 	Network  string `toml:"network"`  // private IPv4 block that the segments are cut from, as 10.88.0.0/14
 
+	Resolvers []string          `toml:"resolvers"` // who answers the sites' questions for names; the host's own by default
+	Egress    map[string]Egress `toml:"egress"`    // by segment
+	Proxy     WebProxy          `toml:"proxy"`
+
 	Panel struct {
 		URL    string   `toml:"url"`
 		Listen []string `toml:"listen"`
@@ -46,7 +51,7 @@ type Config struct {
 	} `toml:"ssh"`
 	Template struct {
 		Mirror string `toml:"mirror"` // "" is the host's own
-		Proxy  string `toml:"proxy"`  // the school's HTTP proxy, for the build
+		Proxy  string `toml:"proxy"`  // for the build only; that of all by default
 	} `toml:"template"`
 	LDAP  LDAP            `toml:"ldap"`
 	Plans map[string]Plan `toml:"plans"`
@@ -83,6 +88,13 @@ type Plan struct {
 	Procs   int    `toml:"procs"`
 	Idle    string `toml:"idle"` // "0" never sleeps
 	Segment string `toml:"segment"`
+
+	// Those that are left out have the runtime's defaults.
+	IO        string `toml:"io"`        // bytes a second, read and written
+	Files     int    `toml:"files"`     // open ones of each process
+	Watches   int    `toml:"watches"`   // of inotify
+	Terminals int    `toml:"terminals"` //
+	Tmp       string `toml:"tmp"`       // each of /tmp, /run and /dev/shm
 }
 
 // defaultConfig is a small school on one machine.
@@ -142,7 +154,7 @@ func (c Config) check() error {
 	if c.Sites.URL != "" && !strings.Contains(c.Sites.URL, "{name}") {
 		return fmt.Errorf("sites.url %q: want {name} in it", c.Sites.URL)
 	}
-	if _, err := c.segments(); err != nil {
+	if err := c.checkEgress(); err != nil {
 		return err
 	}
 	_, err := c.plans()
@@ -154,7 +166,11 @@ func (c Config) segments() ([]network.Segment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("network %q: %w", c.Network, err)
 	}
-	return network.DefaultSegments(block)
+	all, err := network.DefaultSegments(block)
+	if err == nil {
+		c.leaving(all)
+	}
+	return all, err
 }
 
 // plans turns the written limits into what the heart counts with.
@@ -183,7 +199,14 @@ func (p Plan) parse() (site.Plan, error) {
 	if err != nil && p.Idle != "0" {
 		return site.Plan{}, fmt.Errorf("idle: %w", err)
 	}
-	limits := runtime.Limits{Disk: disk, Inodes: p.Inodes, Memory: memory, CPU: p.CPU, Procs: p.Procs}
+	limits := runtime.Limits{Disk: disk, Inodes: p.Inodes, Memory: memory, CPU: p.CPU, Procs: p.Procs,
+		Files: p.Files, Watches: p.Watches, Terminals: p.Terminals}
+	if limits.IO, err = parseBytes(cmp.Or(p.IO, "0")); err != nil {
+		return site.Plan{}, fmt.Errorf("io: %w", err)
+	}
+	if limits.Tmp, err = parseBytes(cmp.Or(p.Tmp, "0")); err != nil {
+		return site.Plan{}, fmt.Errorf("tmp: %w", err)
+	}
 	return site.Plan{Sites: p.Sites, Idle: idle, Segment: p.Segment, Limits: limits}, nil
 }
 
@@ -234,6 +257,9 @@ func (c Config) ldapConfig() ldap.Config {
 
 // siteURL is the address of the site called name.
 func (c Config) siteURL(name string) string { return strings.ReplaceAll(c.Sites.URL, "{name}", name) }
+
+// selfcheckReport is where selfcheck leaves its last result for the health page.
+func (c Config) selfcheckReport() string { return filepath.Join(c.Data, "selfcheck.json") }
 
 func (c Config) socket() string    { return filepath.Join(c.Run, "runtime.sock") }
 func (c Config) serveDir() string  { return filepath.Join(c.Data, "serve") }

@@ -16,6 +16,7 @@ import (
 	"github.com/BurntSushi/toml"
 	"github.com/spf13/cobra"
 
+	"petitpont/runtime"
 	builder "petitpont/runtime/unshare/template"
 	"petitpont/site/ldap/ldaptest"
 )
@@ -147,14 +148,19 @@ func prepareDemo(c Config) error {
 	return nil
 }
 
+// demoTemplate builds, tests and publishes the first version, or a new one, before the runtime starts.
 func demoTemplate(ctx context.Context, c Config, rebuild bool) error {
 	if _, err := builder.Newest(c.templates(), "web"); err == nil && !rebuild {
 		return nil
 	}
 	fmt.Println("Building the template that sites are made from (once, one to three minutes):")
-	built, err := buildTemplate(ctx, c, "web", os.Stdout)
+	var built runtime.Version
+	err := keeping(ctx, c, func(k runtime.Keeper) (err error) {
+		built, err = makeTemplate(ctx, k, "web", os.Stdout, true)
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("build the template: %w", err)
+		return fmt.Errorf("make the template: %w", err)
 	}
 	fmt.Printf("Template web@%s is ready, %d MB.\n", built.Version, built.Bytes>>20)
 	return nil

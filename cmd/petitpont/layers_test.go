@@ -9,8 +9,8 @@ import (
 // below says which rooms a room may know: ARCHITECTURE.md's drawing as a table. "" is the standard library and
 // third parties. A room that is missing here fails the test, so that nobody adds one without drawing it.
 var below = map[string][]string{
-	"cmd/petitpont":                         {"app", "db", "proxy", "runtime", "runtime/remote", "runtime/unshare", "runtime/unshare/network", "runtime/unshare/template", "site", "site/ldap", "site/ldap/ldaptest", "sshgate", "views/i18n"},
-	"cmd/petitpont-box":                     {"runtime/unshare/files", "runtime/unshare/stage"},
+	"cmd/petitpont":                         {"app", "db", "proxy", "runtime", "runtime/remote", "runtime/unshare", "runtime/unshare/network", "runtime/unshare/selfcheck", "runtime/unshare/template", "site", "site/ldap", "site/ldap/ldaptest", "sshgate", "views/i18n"},
+	"cmd/petitpont-box":                     {"runtime/unshare/files", "runtime/unshare/packages", "runtime/unshare/probe", "runtime/unshare/stage"},
 	"app":                                   {"site", "static", "views", "views/i18n", "runtime"},
 	"app/apptest":                           {"app", "site", "runtime"},
 	"app/apptest/panel":                     {"app", "app/apptest", "site", "runtime"},
@@ -28,9 +28,13 @@ var below = map[string][]string{
 	"runtime/fake":                          {"runtime"},
 	"runtime/remote":                        {"runtime"},
 	"runtime/drivertest":                    {"runtime"},
-	"runtime/unshare":                       {"runtime", "runtime/unshare/network", "runtime/unshare/stage", "runtime/unshare/template"},
+	"runtime/unshare":                       {"runtime", "runtime/unshare/filter", "runtime/unshare/network", "runtime/unshare/packages", "runtime/unshare/stage", "runtime/unshare/template"},
+	"runtime/unshare/filter":                {"runtime/unshare/stage"},
+	"runtime/unshare/probe":                 {},
+	"runtime/unshare/selfcheck":             {"runtime", "runtime/unshare/probe"},
 	"runtime/unshare/stage":                 {},
 	"runtime/unshare/files":                 {},
+	"runtime/unshare/packages":              {},
 	"runtime/unshare/network":               {},
 	"runtime/unshare/template":              {"runtime"},
 	"runtime/unshare/init":                  {},

@@ -47,7 +47,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(demoCommand(), serveCommand(), runtimeCommand(), templateCommand(), directoryCommand())
+	cmd.AddCommand(demoCommand(), serveCommand(), runtimeCommand(), templateCommand(), selfcheckCommand(), directoryCommand())
 	return cmd
 }
 

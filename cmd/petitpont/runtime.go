@@ -15,6 +15,7 @@ import (
 	"petitpont/runtime/remote"
 	"petitpont/runtime/unshare"
 	"petitpont/runtime/unshare/network"
+	"petitpont/runtime/unshare/template"
 )
 
 // handover is how long a runtime waits for its predecessor, which may be answering its last calls.
@@ -54,11 +55,12 @@ func serveRuntime(ctx context.Context, c Config, log *slog.Logger) error {
 		return err
 	}
 	defer held.release()
-	driver, _, err := openDriver(c, log)
+	driver, net, err := openDriver(c, log)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = driver.Close() }()
+	defer keepRules(ctx, net, log)()
 	uid, gid, err := serveUser(c.User)
 	if err != nil {
 		return err
@@ -69,6 +71,25 @@ func serveRuntime(ctx context.Context, c Config, log *slog.Logger) error {
 	}
 	log.Info("runtime ready", "socket", c.socket(), "instance", c.Instance)
 	return remote.Serve(ctx, l, driver, remote.Options{AllowUIDs: []uint32{uid}, Log: log})
+}
+
+// keepRules guards the network's rules against other programs of the host. The function it returns waits for the end.
+func keepRules(ctx context.Context, net *network.Network, log *slog.Logger) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for ctx.Err() == nil {
+			if err := net.Keep(ctx); ctx.Err() == nil {
+				log.Error("the network's rules are not watched; trying again", "error", err)
+			}
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
 }
 
 // sweepRuntime ends what runs and takes down the network. The disks stay.
@@ -100,19 +121,41 @@ func claimRuntime(ctx context.Context, c Config) (claims, error) {
 	return claim(ctx, c, "runtime")
 }
 
-func openDriver(c Config, log *slog.Logger) (*unshare.Driver, *network.Network, error) {
+func openNetwork(c Config, log *slog.Logger) (*network.Network, error) {
 	segments, err := c.segments()
+	if err != nil {
+		return nil, err
+	}
+	proxy, err := c.proxyAddrs(context.Background())
+	if err != nil {
+		log.Warn("sites do not reach the school's proxy until the next start", "error", err)
+	}
+	policies, err := c.policies(proxy)
+	if err != nil {
+		return nil, err
+	}
+	dns, err := c.resolvers(log)
+	if err != nil {
+		return nil, err
+	}
+	net, err := network.Open(network.Config{Instance: c.Instance, Segments: segments, Policies: policies, DNS: dns, Log: log})
+	if err != nil {
+		return nil, fmt.Errorf("open the network: %w", err)
+	}
+	return net, nil
+}
+
+func openDriver(c Config, log *slog.Logger) (*unshare.Driver, *network.Network, error) {
+	net, err := openNetwork(c, log)
 	if err != nil {
 		return nil, nil, err
 	}
-	net, err := network.Open(network.Config{Instance: c.Instance, Segments: segments, Log: log})
-	if err != nil {
-		return nil, nil, fmt.Errorf("open the network: %w", err)
-	}
+	proxy, direct := c.buildProxy()
 	driver, err := unshare.Open(unshare.Config{
 		Data: c.Data, Run: c.Run, Instance: c.Instance,
 		Box: beside("petitpont-box"), Init: beside("petitpont-init"),
 		Network: net, Log: log,
+		Build: template.Options{Mirror: c.Template.Mirror, Proxy: proxy, Direct: direct},
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the runtime: %w", err)

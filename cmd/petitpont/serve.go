@@ -66,7 +66,7 @@ func serve(ctx context.Context, c Config, log *slog.Logger) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	sites, err := openService(ctx, c, store, log)
+	sites, err := openService(ctx, c, store, doorChecks(listeners, c.Sites.Domain), log)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func serve(ctx context.Context, c Config, log *slog.Logger) error {
 	return doors.keepOpen(ctx, listeners)
 }
 
-func openService(ctx context.Context, c Config, store *db.DB, log *slog.Logger) (*site.Service, error) {
+func openService(ctx context.Context, c Config, store *db.DB, checks []site.Check, log *slog.Logger) (*site.Service, error) {
 	directory, err := ldap.New(c.ldapConfig())
 	if err != nil {
 		return nil, fmt.Errorf("directory: %w", err)
@@ -99,7 +99,8 @@ func openService(ctx context.Context, c Config, store *db.DB, log *slog.Logger) 
 	}
 	sites, err := site.Open(ctx, site.Config{
 		Store: store, Driver: driver, Directory: directory,
-		Plans: plans, Domain: c.Sites.Domain, Log: log,
+		Checks: checks, Report: c.selfcheckReport(),
+		Plans: plans, Domain: c.Sites.Domain, Proxy: c.webProxy(), Log: log,
 		ReadHost: func() (site.HostReading, error) { return site.ReadHost(c.Data) },
 	})
 	if err != nil {

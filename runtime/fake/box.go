@@ -19,7 +19,8 @@ import (
 type box struct {
 	spec     runtime.Spec
 	home     string
-	template string
+	template string // name@version it is pinned to
+	touched  bool   // its packages are its own
 	status   runtime.Status
 	addr     netip.AddrPort
 	since    time.Time

@@ -33,12 +33,13 @@ type Driver struct {
 	dir    string
 	script script
 
-	mu      sync.Mutex
-	boxes   map[string]*box
-	making  map[string]bool // IDs of creates under way
-	starts  map[string]int
-	exits   map[chan runtime.Exit]struct{}
-	version string
+	mu       sync.Mutex
+	boxes    map[string]*box
+	making   map[string]bool // IDs of creates under way
+	starts   map[string]int
+	exits    map[chan runtime.Exit]struct{}
+	versions []runtime.Version // of templates; nil until they are first asked for
+	builds   map[string]int    // number of the last build, by name
 }
 
 var _ runtime.Driver = (*Driver)(nil)
@@ -46,10 +47,10 @@ var _ runtime.Driver = (*Driver)(nil)
 // New returns a driver that keeps its containers' folders below dir, usually t.TempDir(). Close it in the end.
 func New(dir string) *Driver {
 	return &Driver{
-		Names: []string{"web"}, Now: time.Now, dir: dir, version: "1",
+		Names: []string{"web"}, Now: time.Now, dir: dir,
 		script: newScript(),
 		boxes:  map[string]*box{}, making: map[string]bool{}, starts: map[string]int{},
-		exits: map[chan runtime.Exit]struct{}{},
+		exits: map[chan runtime.Exit]struct{}{}, builds: map[string]int{},
 	}
 }
 
@@ -94,13 +95,14 @@ func (d *Driver) Create(ctx context.Context, s runtime.Spec) error {
 	if err := d.script.at(ctx, "create", s.ID); err != nil {
 		return err
 	}
-	if !slices.Contains(d.Names, s.Template) {
-		return fmt.Errorf("template %s: %w", s.Template, runtime.ErrNoTemplate)
+	version, err := d.newest(s.Template)
+	if err != nil {
+		return err
 	}
 	if err := d.reserve(s.ID); err != nil {
 		return err
 	}
-	b, err := d.make(ctx, s)
+	b, err := d.make(ctx, s, version)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.making, s.ID)
@@ -122,7 +124,7 @@ func (d *Driver) reserve(id string) error {
 	return nil
 }
 
-func (d *Driver) make(ctx context.Context, s runtime.Spec) (*box, error) {
+func (d *Driver) make(ctx context.Context, s runtime.Spec, version string) (*box, error) {
 	runtime.Report(ctx, runtime.StepDisk)
 	if err := d.script.at(ctx, "create.disk", s.ID); err != nil {
 		return nil, err
@@ -136,7 +138,7 @@ func (d *Driver) make(ctx context.Context, s runtime.Spec) (*box, error) {
 		return nil, err
 	}
 	s.Limits = withDefaults(s.Limits)
-	return newBox(s, home, s.Template+"@"+d.version), ctx.Err()
+	return newBox(s, home, s.Template+"@"+version), ctx.Err()
 }
 
 func (d *Driver) path(id string) string { return filepath.Join(d.dir, id) }
@@ -263,14 +265,18 @@ func (d *Driver) infos() []runtime.Info {
 	return all
 }
 
-// Templates lists Names, all of version 1. Step: templates.
+// Templates lists the published versions; of each of Names there is a version 1 from the beginning. Step: templates.
 func (d *Driver) Templates(ctx context.Context) ([]runtime.Template, error) {
 	if err := d.script.at(ctx, "templates", ""); err != nil {
 		return nil, err
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	var all []runtime.Template
-	for _, name := range d.Names {
-		all = append(all, runtime.Template{Name: name, Version: d.version, Services: []string{"nginx", "php-fpm"}})
+	for _, v := range d.kept() {
+		if v.Published {
+			all = append(all, v.Template)
+		}
 	}
 	return all, nil
 }

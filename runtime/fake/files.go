@@ -3,6 +3,7 @@ package fake
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -26,6 +27,9 @@ func (d *Driver) Files(ctx context.Context, id string) (net.Conn, error) {
 		return nil, err
 	}
 	root, err := os.OpenRoot(b.home)
+	if errors.Is(err, fs.ErrNotExist) { // destroyed meanwhile
+		return nil, fmt.Errorf("container %s: %w", id, runtime.ErrNotExist)
+	}
 	if err != nil {
 		return nil, err
 	}

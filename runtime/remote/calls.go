@@ -38,6 +38,13 @@ func init() {
 		"files":     {true, nil, (*call).files},
 		"dial":      {true, checkPort, (*call).dial},
 		"exec":      {true, checkCommand, (*call).exec},
+
+		"versions":         {false, nil, keeping((*call).versions)},
+		"build-template":   {false, checkTemplate, keeping((*call).buildTemplate)},
+		"test-template":    {false, checkVersioned, keeping((*call).testTemplate)},
+		"publish-template": {false, checkVersioned, keeping((*call).publishTemplate)},
+		"retire-template":  {false, checkVersioned, keeping((*call).retireTemplate)},
+		"move":             {true, checkMove, keeping((*call).move)},
 	}
 }
 

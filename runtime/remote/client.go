@@ -206,7 +206,8 @@ func (c *Client) begin(ctx context.Context, q request) (*talk, error) {
 // behind once it has answered; a look or an opening is just dropped.
 func (t *talk) breakOff() {
 	switch t.call {
-	case "create", "start", "freeze", "thaw", "stop", "destroy", "limits":
+	case "create", "start", "freeze", "thaw", "stop", "destroy", "limits",
+		"build-template", "test-template", "publish-template", "retire-template", "move":
 		_ = t.wire.conn.SetReadDeadline(time.Now().Add(undoTime))
 		_ = t.wire.conn.CloseWrite()
 	default:
@@ -217,7 +218,7 @@ func (t *talk) breakOff() {
 // patience is how long a call waits for a runtime to appear.
 func (c *Client) patience(call string) time.Duration {
 	switch call {
-	case "list", "usage", "templates", "exits":
+	case "list", "usage", "templates", "exits", "versions":
 		return 0
 	}
 	return c.Patience
@@ -254,10 +255,13 @@ func (t *talk) next() (answer, error) {
 			return answer{}, t.lost(err)
 		case a.Err != nil:
 			return answer{}, t.blame(a.Err.unpack())
-		case a.Step == "":
+		case a.Build != nil:
+			runtime.ReportBuild(t.ctx, *a.Build)
+		case a.Step != "":
+			runtime.Report(t.ctx, a.Step)
+		default:
 			return a, nil
 		}
-		runtime.Report(t.ctx, a.Step)
 	}
 }
 

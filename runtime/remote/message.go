@@ -22,6 +22,9 @@ type request struct {
 	Grace  time.Duration   `json:"grace,omitempty"` // nanoseconds
 	Port   uint16          `json:"port,omitempty"`
 	Cmd    *command        `json:"cmd,omitempty"`
+
+	Template string `json:"template,omitempty"` // of the Keeper's calls
+	Version  string `json:"version,omitempty"`  // of a template
 }
 
 // command is runtime.Cmd in bytes: file names and arguments need not be UTF-8, and JSON would mend them silently.
@@ -42,7 +45,7 @@ type control struct {
 	Hangup bool   `json:"hangup,omitempty"`
 }
 
-// answer is a line of the server: a report (Step, Exit) or, with Done, the result of the call.
+// answer is a line of the server: a report (Step, Build, Exit) or, with Done, the result of the call.
 type answer struct {
 	V         int                `json:"v"`
 	Done      bool               `json:"done,omitempty"`
@@ -54,8 +57,10 @@ type answer struct {
 	List      []runtime.Info     `json:"list,omitempty"`
 	Usage     *runtime.Usage     `json:"usage,omitempty"`
 	Templates []runtime.Template `json:"templates,omitempty"`
-	Files     int                `json:"files,omitempty"` // descriptors sent beside this line
-	Lent      bool               `json:"lent,omitempty"`  // what was opened ends with this connection
+	Build     *runtime.Build     `json:"build,omitempty"`    // a report
+	Versions  []runtime.Version  `json:"versions,omitempty"` // of templates
+	Files     int                `json:"files,omitempty"`    // descriptors sent beside this line
+	Lent      bool               `json:"lent,omitempty"`     // what was opened ends with this connection
 	Code      int                `json:"code,omitempty"`
 }
 

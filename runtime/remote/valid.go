@@ -15,6 +15,7 @@ var (
 	idShape      = regexp.MustCompile(`^[a-z0-9]{10}$`)
 	nameShape    = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,63}$`) // templates and services
 	segmentShape = regexp.MustCompile(`^[a-z]{1,16}$`)
+	versionShape = regexp.MustCompile(`^[0-9a-z][0-9a-z.-]{0,31}$`)
 	hostShape    = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 	envShape     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,127}=`)
 )
@@ -93,6 +94,27 @@ func checkEnv(env []string) error {
 	return nil
 }
 
+func checkTemplate(q request) error {
+	if !nameShape.MatchString(q.Template) {
+		return invalid("template %.80q", q.Template)
+	}
+	return nil
+}
+
+func checkVersioned(q request) error {
+	if err := checkTemplate(q); err != nil {
+		return err
+	}
+	return checkMove(q)
+}
+
+func checkMove(q request) error {
+	if !versionShape.MatchString(q.Version) {
+		return invalid("version %.40q", q.Version)
+	}
+	return nil
+}
+
 func checkLimits(q request) error {
 	if q.Limits == nil {
 		return invalid("no limits")
@@ -102,7 +124,8 @@ func checkLimits(q request) error {
 
 func limits(l runtime.Limits) error {
 	const most = 1 << 50
-	for _, n := range []int64{l.Disk, l.Inodes, l.Memory, int64(l.CPU), int64(l.Procs)} {
+	for _, n := range []int64{l.Disk, l.Inodes, l.Memory, int64(l.CPU), int64(l.Procs), l.IO, int64(l.Files),
+		int64(l.Watches), int64(l.Terminals), l.Tmp} {
 		if n < 0 || n > most {
 			return invalid("limit %d", n)
 		}

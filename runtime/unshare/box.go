@@ -244,6 +244,9 @@ func (d *Driver) info(c *container) runtime.Info {
 func (d *Driver) List(_ context.Context) ([]runtime.Info, error) {
 	var all []runtime.Info
 	for _, c := range d.all() {
+		if c.record.Trial {
+			continue
+		}
 		if c.mu.TryLock() {
 			d.leave(c)
 		}

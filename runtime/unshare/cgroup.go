@@ -34,6 +34,9 @@ type hierarchy interface {
 // group is the cgroup of one site.
 type group interface {
 	limit(l runtime.Limits) error
+	// throttle bounds what the group reads from a block device, and what it writes to it, in bytes a second. A host
+	// whose kernel cannot is no error.
+	throttle(device uint64, bytes int64) error
 	// spawn calls start so that the process it makes is born in the group.
 	spawn(start func(*syscall.SysProcAttr) error) error
 	// entry is the file by which a process puts itself into the part that freezes, by writing 0.
@@ -43,6 +46,8 @@ type group interface {
 	usage() (usage, error)
 	// oomKills counts processes the kernel killed here for memory.
 	oomKills() int64
+	// throttled counts how often the group wanted more of the processors than it may have.
+	throttled() int64
 	// procs are the processes in it, as the host numbers them.
 	procs() []int
 	remove() error
@@ -112,6 +117,18 @@ func (d cgroupDir) procs() []int {
 		}
 	}
 	return all
+}
+
+// writeIfThere writes what not every kernel has.
+func (d cgroupDir) writeIfThere(name, value string) error {
+	if err := d.write(name, value); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func deviceNumber(device uint64) string {
+	return fmt.Sprintf("%d:%d", unix.Major(device), unix.Minor(device))
 }
 
 func (d cgroupDir) mkdir() error {

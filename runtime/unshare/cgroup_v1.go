@@ -23,6 +23,16 @@ type v1 struct {
 
 var v1Controllers = []string{"memory", "cpu", "cpuacct", "pids", "freezer"}
 
+// v1Throttle is taken if it is there.
+const v1Throttle = "blkio"
+
+func (h v1) controllers() []string {
+	if h.roots[v1Throttle] == "" {
+		return v1Controllers
+	}
+	return append([]string{v1Throttle}, v1Controllers...)
+}
+
 func openV1(instance string) (hierarchy, error) {
 	h := v1{instance: instance, roots: map[string]string{}}
 	mounts, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("cgroup"))
@@ -30,7 +40,7 @@ func openV1(instance string) (hierarchy, error) {
 		return nil, fmt.Errorf("read mounts: %w", err)
 	}
 	for _, m := range mounts {
-		for _, c := range v1Controllers {
+		for _, c := range append([]string{v1Throttle}, v1Controllers...) {
 			if hasOption(m.VFSOptions, c) && m.Root == "/" {
 				h.roots[c] = m.Mountpoint
 			}
@@ -40,6 +50,8 @@ func openV1(instance string) (hierarchy, error) {
 		if h.roots[c] == "" {
 			return nil, fmt.Errorf("this host has no cgroup controller %s", c)
 		}
+	}
+	for _, c := range h.controllers() {
 		if err := h.dir(c, "").mkdir(); err != nil {
 			return nil, err
 		}
@@ -53,10 +65,13 @@ func (h v1) dir(controller, id string) cgroupDir {
 
 func (h v1) open(id string) group {
 	g := v1Group{}
-	for _, c := range v1Controllers {
+	for _, c := range h.controllers() {
 		if d := h.dir(c, id); !slices.Contains(g.dirs, d) { // cpu and cpuacct are often one tree
 			g.dirs = append(g.dirs, d)
 		}
+	}
+	if h.roots[v1Throttle] != "" {
+		g.blkio = h.dir(v1Throttle, id)
 	}
 	g.memory, g.cpu, g.acct, g.pids, g.freezer = h.dir("memory", id), h.dir("cpu", id), h.dir("cpuacct", id), h.dir("pids", id), h.dir("freezer", id)
 	g.run = cgroupDir(filepath.Join(string(g.freezer), "run"))
@@ -78,7 +93,7 @@ func (h v1) make(id string, l runtime.Limits) (group, error) {
 
 func (h v1) list() ([]string, error) {
 	var all []string
-	for _, c := range v1Controllers {
+	for _, c := range h.controllers() {
 		names, err := h.dir(c, "").children()
 		if err != nil {
 			return nil, err
@@ -91,7 +106,7 @@ func (h v1) list() ([]string, error) {
 
 func (h v1) removeAll() error {
 	var errs []error
-	for _, c := range v1Controllers {
+	for _, c := range h.controllers() {
 		errs = append(errs, h.dir(c, "").rmdir())
 	}
 	return errors.Join(errs...)
@@ -100,6 +115,7 @@ func (h v1) removeAll() error {
 type v1Group struct {
 	dirs                                  []cgroupDir // of all controllers, each once
 	memory, cpu, acct, pids, freezer, run cgroupDir
+	blkio                                 cgroupDir // empty: the host has none
 }
 
 const cpuPeriod = 100_000 // microseconds
@@ -110,6 +126,17 @@ func (g v1Group) limit(l runtime.Limits) error {
 		g.limitMemory(strconv.FormatInt(l.Memory, 10)),
 		g.cpu.write("cpu.cfs_quota_us", strconv.Itoa(quota)),
 		g.pids.write("pids.max", strconv.Itoa(l.Procs)))
+}
+
+// throttle holds what processes of the group read and write themselves, with fsync too. What the kernel writes back
+// later it does for everybody: v1 does not know whose it was.
+func (g v1Group) throttle(device uint64, bytes int64) error {
+	if g.blkio == "" {
+		return nil
+	}
+	value := fmt.Sprintf("%s %d", deviceNumber(device), bytes)
+	return errors.Join(g.blkio.writeIfThere("blkio.throttle.read_bps_device", value),
+		g.blkio.writeIfThere("blkio.throttle.write_bps_device", value))
 }
 
 // limitMemory sets memory, and memory with swap to the same, so that a site never swaps. The second must not be the
@@ -162,6 +189,8 @@ func (g v1Group) usage() (usage, error) {
 }
 
 func (g v1Group) oomKills() int64 { return g.memory.field("memory.oom_control", "oom_kill") }
+
+func (g v1Group) throttled() int64 { return g.cpu.field("cpu.stat", "nr_throttled") }
 
 func (g v1Group) procs() []int { return g.pids.procs() }
 

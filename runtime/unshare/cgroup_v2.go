@@ -23,9 +23,13 @@ func openV2(instance string) (hierarchy, error) {
 	if err := h.top.mkdir(); err != nil {
 		return nil, err
 	}
-	return h, errors.Join(
-		cgroupDir(cgroupRoot).write("cgroup.subtree_control", v2Controllers),
-		h.top.write("cgroup.subtree_control", v2Controllers))
+	for _, d := range []cgroupDir{cgroupRoot, h.top} {
+		if err := d.write("cgroup.subtree_control", v2Controllers); err != nil {
+			return nil, err
+		}
+		_ = d.write("cgroup.subtree_control", "+io") // not every kernel has it
+	}
+	return h, nil
 }
 
 func (h v2) open(id string) group {
@@ -61,12 +65,14 @@ func (g v2Group) limit(l runtime.Limits) error {
 		g.all.write("pids.max", strconv.Itoa(l.Procs)))
 }
 
+// throttle holds all the group reads and writes, also what the kernel writes back for it later.
+func (g v2Group) throttle(device uint64, bytes int64) error {
+	return g.all.writeIfThere("io.max", fmt.Sprintf("%s rbps=%d wbps=%d", deviceNumber(device), bytes, bytes))
+}
+
 // noSwap keeps a site out of the host's swap, if the host has any.
 func (g v2Group) noSwap() error {
-	if err := g.all.write("memory.swap.max", "0"); !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	return nil
+	return g.all.writeIfThere("memory.swap.max", "0")
 }
 
 func (g v2Group) spawn(start func(*syscall.SysProcAttr) error) error {
@@ -102,6 +108,8 @@ func (g v2Group) usage() (usage, error) {
 }
 
 func (g v2Group) oomKills() int64 { return g.all.field("memory.events", "oom_kill") }
+
+func (g v2Group) throttled() int64 { return g.all.field("cpu.stat", "nr_throttled") }
 
 func (g v2Group) procs() []int { return append(g.keep.procs(), g.run.procs()...) }
 

@@ -12,15 +12,22 @@ import (
 )
 
 // Create builds the site's folder under a temporary name and publishes it by one rename (RULE ATOMIC).
-func (d *Driver) Create(ctx context.Context, s runtime.Spec) (err error) {
+func (d *Driver) Create(ctx context.Context, s runtime.Spec) error {
 	if err := checkSpec(s); err != nil {
 		return fmt.Errorf("create: %w", err)
 	}
-	s.Limits = withDefaults(s.Limits)
+	d.templates.pins.RLock() // so that the version is not retired before we are counted
+	defer d.templates.pins.RUnlock()
 	t, err := d.templates.newest(s.Template)
 	if err != nil {
 		return fmt.Errorf("create %s: %w", s.ID, err)
 	}
+	return d.create(ctx, s, t, false)
+}
+
+// create makes a site that is pinned to a version. The caller holds templates.pins.
+func (d *Driver) create(ctx context.Context, s runtime.Spec, t *pinned, trial bool) error {
+	s.Limits = withDefaults(s.Limits)
 	for _, name := range s.Services {
 		if _, err := t.service(name, nil); err != nil {
 			return fmt.Errorf("create %s: %w", s.ID, err)
@@ -28,7 +35,7 @@ func (d *Driver) Create(ctx context.Context, s runtime.Spec) (err error) {
 	}
 	var u undo
 	defer u.run()
-	r := record{Spec: s, Version: t.Version, MadeAt: d.Now().UTC()}
+	r := record{Spec: s, Version: t.Version, MadeAt: d.Now().UTC(), Trial: trial}
 	if err := d.reserve(r, &u); err != nil {
 		return fmt.Errorf("create %s: %w", s.ID, err)
 	}
@@ -74,7 +81,7 @@ func (d *Driver) reserve(r record, u *undo) error {
 }
 
 func (d *Driver) makeSite(ctx context.Context, r record, u *undo) error {
-	temp, final := filepath.Join(d.sitesDir(), "."+r.Spec.ID+".new"), d.siteDir(r.Spec.ID)
+	temp, final := d.newDir(r.Spec.ID), d.siteDir(r.Spec.ID)
 	if err := d.step(ctx, "make folder"); err != nil {
 		return err
 	}
@@ -88,7 +95,7 @@ func (d *Driver) makeSite(ctx context.Context, r record, u *undo) error {
 	if err := d.step(ctx, "clone image"); err != nil {
 		return err
 	}
-	if err := d.blanks.clone(ctx, filepath.Join(temp, "disk.img"), r.Spec.Limits); err != nil {
+	if err := d.blanks.clone(ctx, filepath.Join(temp, imageName), r.Spec.Limits); err != nil {
 		return fmt.Errorf("clone image: %w", err)
 	}
 	if err := d.step(ctx, "write record"); err != nil {

@@ -37,7 +37,7 @@ func TestAnImageIsNeverAttachedTwice(t *testing.T) {
 }
 
 func TestOnlyRoomThatExistsIsPromised(t *testing.T) {
-	r := open(t)
+	r := openOn(t, volume(t, 400<<20))
 	r.mu.Lock()
 	left, err := r.available()
 	r.mu.Unlock()
@@ -45,7 +45,7 @@ func TestOnlyRoomThatExistsIsPromised(t *testing.T) {
 		t.Fatal(left, err)
 	}
 	s := spec(t, 1)
-	s.Limits.Disk = left + 1<<30
+	s.Limits.Disk = left + 1<<20
 	if err := r.Create(t.Context(), s); !errors.Is(err, runtime.ErrNoSpace) {
 		t.Errorf("promised more than there is: %v", err)
 	}
@@ -54,7 +54,7 @@ func TestOnlyRoomThatExistsIsPromised(t *testing.T) {
 		s.Limits.Disk = left / 5 * 2
 		return s
 	}
-	for slot := range 3 { // two fit, with a fifth to spare for what else happens on the volume
+	for slot := range 3 { // two fit, with a fifth to spare for the blank images
 		err := r.Create(t.Context(), big(slot))
 		if slot < 2 && err != nil || slot == 2 && !errors.Is(err, runtime.ErrNoSpace) {
 			t.Errorf("site %d: %v", slot, err)

@@ -20,11 +20,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"sync"
+	"testing"
 	"time"
 
 	"petitpont/runtime"
 	"petitpont/runtime/unshare/network"
 	"petitpont/runtime/unshare/stage"
+	"petitpont/runtime/unshare/template"
 )
 
 var _ runtime.Driver = (*Driver)(nil)
@@ -50,13 +52,16 @@ type Config struct {
 	Init     string // path of petitpont-init
 	Network  Network
 
+	Build        template.Options // optional: where BuildTemplate gets packages from; its Dir, Log, Now and Progress are ours
+	TrialSegment string           // optional: network segment of throw-away sites, "student" by default
+
 	UIDBase uint32           // optional: first host UID of slot 0, 1,000,000 by default
-	DNS     []netip.Addr     // optional: resolvers of the sites, those of the host by default
 	Reserve int64            // optional: bytes of the data volume that are never promised, 1 GiB by default
 	Answer  time.Duration    // optional: how long Start waits for the first answer, 20 s by default
 	Linger  time.Duration    // optional: how long a box without services outlives its last session, 10 s by default
 	Log     *slog.Logger     // optional
 	Now     func() time.Time // optional
+	Weaken  []string         // tests only: walls to leave out, so that the probe of each is seen to fail. Open refuses it otherwise
 }
 
 var instanceName = regexp.MustCompile(`^[a-z][a-z0-9]{0,8}$`)
@@ -64,6 +69,12 @@ var instanceName = regexp.MustCompile(`^[a-z][a-z0-9]{0,8}$`)
 func (c *Config) complete() error {
 	if !instanceName.MatchString(c.Instance) || c.Network == nil || !filepath.IsAbs(c.Data) || !filepath.IsAbs(c.Run) {
 		return fmt.Errorf("config: %w: needs an instance name, a network, and absolute folders", runtime.ErrInvalid)
+	}
+	if len(c.Weaken) > 0 && !testing.Testing() {
+		return fmt.Errorf("config: %w: walls are left out in tests only", runtime.ErrInvalid)
+	}
+	if c.TrialSegment == "" {
+		c.TrialSegment = "student"
 	}
 	if c.UIDBase == 0 {
 		c.UIDBase = 1_000_000
@@ -82,9 +93,6 @@ func (c *Config) complete() error {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
-	}
-	if c.DNS == nil {
-		c.DNS = hostResolvers()
 	}
 	return nil
 }
@@ -130,19 +138,24 @@ func Open(c Config) (_ *Driver, err error) {
 			return nil, fmt.Errorf("make folder: %w", err)
 		}
 	}
-	if d.box, err = sealed(c.Box); err != nil {
+	if d.box, err = d.program(c.Box); err != nil {
 		return nil, err
 	}
-	if d.init, err = sealed(c.Init); err != nil {
+	if d.init, err = d.program(c.Init); err != nil {
 		return nil, err
 	}
-	if d.filters, err = seccompFilters(); err != nil {
+	if d.filters, err = seccompFilters(c.Weaken); err != nil {
 		return nil, err
 	}
 	if d.groups, err = openHierarchy(c.Instance); err != nil {
 		return nil, err
 	}
-	return d, errors.Join(d.blanks.sweep(), d.load(), d.adopt())
+	err = errors.Join(d.blanks.sweep(), template.Sweep(d.templates.dir), d.load())
+	if err == nil {
+		d.takeRooms()
+		err = d.adopt()
+	}
+	return d, err
 }
 
 // Close lets go of everything and leaves the boxes running, to be adopted by the next Open (RULE APART).
@@ -253,7 +266,8 @@ func (d *Driver) step(ctx context.Context, label string) error {
 
 func (d *Driver) sitesDir() string         { return filepath.Join(d.Data, "sites") }
 func (d *Driver) siteDir(id string) string { return filepath.Join(d.sitesDir(), id) }
-func (d *Driver) image(id string) string   { return filepath.Join(d.siteDir(id), "disk.img") }
+func (d *Driver) newDir(id string) string  { return filepath.Join(d.sitesDir(), "."+id+".new") }
+func (d *Driver) image(id string) string   { return filepath.Join(d.siteDir(id), imageName) }
 func (d *Driver) boxesDir() string         { return filepath.Join(d.Run, "boxes") }
 func (d *Driver) boxDir(id string) string  { return filepath.Join(d.boxesDir(), id) }
 func (d *Driver) firstUID(slot int) uint32 { return d.UIDBase + uint32(slot)*idsPerSite }
@@ -264,5 +278,6 @@ func (d *Driver) addr(r record) (netip.AddrPort, error) {
 
 const (
 	idsPerSite = 1 << 16 // UIDs and GIDs of one site
+	imageName  = "disk.img"
 	webPort    = 80
 )

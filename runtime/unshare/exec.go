@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -29,6 +30,7 @@ type program struct {
 	dir        string
 	argv, env  []string
 	files      []*os.File // stdio unless execTTY, then the program if execProgram
+	program    *os.File   // goes behind the pipes of runPiped
 }
 
 // child is a program that init runs: the connection on which its end is told.
@@ -136,6 +138,9 @@ func runPiped(b *box, p program, firstID int) (*process, error) {
 		}
 	}
 	p.files = theirs
+	if p.program != nil {
+		p.files = append(slices.Clone(theirs), p.program)
+	}
 	init, err := b.exec(p)
 	if err != nil {
 		closeAll(ours)

@@ -27,7 +27,7 @@ func (d *Driver) growImage(ctx context.Context, c *container, size int64) error 
 	if err := d.step(ctx, "grow image"); err != nil {
 		return err
 	}
-	if err := os.Truncate(d.image(c.record.Spec.ID), size); err != nil {
+	if err := lengthen(d.image(c.record.Spec.ID), size); err != nil {
 		return err
 	}
 	if c.box == nil || !c.box.alive() {
@@ -39,6 +39,26 @@ func (d *Driver) growImage(ctx context.Context, c *container, size int64) error 
 	}
 	if err := growDevice(device, size); err != nil { // needs CAP_SYS_RESOURCE, which a container as host may not have
 		d.Log.Warn("disk grows at the next start only", "site", c.record.Spec.ID, "error", err)
+	}
+	return nil
+}
+
+// lengthen makes an image longer and takes the room for it. After an error it is as long as before.
+func lengthen(path string, size int64) error {
+	image, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = image.Close() }()
+	was, err := image.Stat()
+	if err != nil {
+		return err
+	}
+	if err := image.Truncate(size); err != nil {
+		return err
+	}
+	if err := takeRoom(image, size); err != nil {
+		return errors.Join(err, image.Truncate(was.Size()))
 	}
 	return nil
 }

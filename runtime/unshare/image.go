@@ -40,7 +40,9 @@ func (b *blanks) sweep() error {
 	return nil
 }
 
-// clone makes path a new, empty file system with that much room. The bytes are on the disk when it returns.
+// clone makes path a new, empty file system with that much room, all of it taken from the host's volume now (RULE
+// LEDGER): whoever fills that volume later, the site can write what it was promised. The bytes are on the disk when it
+// returns. ErrNoSpace if the volume has less.
 func (b *blanks) clone(ctx context.Context, path string, l runtime.Limits) error {
 	blank, err := b.get(ctx, l)
 	if err != nil {
@@ -55,7 +57,24 @@ func (b *blanks) clone(ctx context.Context, path string, l runtime.Limits) error
 	if err != nil {
 		return err
 	}
-	return errors.Join(copySparse(to, from, l.Disk), to.Sync(), to.Close())
+	return errors.Join(copySparse(to, from, l.Disk), takeRoom(to, l.Disk), to.Sync(), to.Close())
+}
+
+// takeRoom gives every hole of an image its blocks on the host's volume, unwritten. That takes milliseconds, whatever
+// the size. Volumes that cannot do it, as those that never write a block twice, leave the promise to the ledger alone.
+func takeRoom(image *os.File, size int64) error {
+	for {
+		err := unix.Fallocate(int(image.Fd()), 0, 0, size)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.EOPNOTSUPP):
+			return nil
+		case errors.Is(err, unix.ENOSPC):
+			return fmt.Errorf("%w: the volume has no %d bytes", runtime.ErrNoSpace, size)
+		}
+		return err
+	}
 }
 
 // get returns the blank image of a size, made now if there is none.
@@ -115,11 +134,9 @@ func mkfs(ctx context.Context, path, skeleton string, l runtime.Limits) error {
 	return nil
 }
 
-// copySparse copies what is not a hole. File systems that can share blocks do that instead.
+// copySparse copies what is not a hole. Blocks are never shared with the blank image, on volumes that could: to write to
+// a shared one takes a new one, and there might be none.
 func copySparse(to, from *os.File, size int64) error {
-	if unix.IoctlFileClone(int(to.Fd()), int(from.Fd())) == nil {
-		return nil
-	}
 	if err := to.Truncate(size); err != nil {
 		return err
 	}
@@ -158,10 +175,31 @@ func (d *Driver) available() (int64, error) {
 	left := int64(st.Bavail)*st.Bsize - d.Reserve
 	for id, c := range d.sites {
 		left -= c.record.Spec.Limits.Disk
-		var f unix.Stat_t
-		if unix.Stat(d.image(id), &f) == nil {
-			left += f.Blocks * 512
-		}
+		left += d.held(id)
 	}
 	return left, nil
+}
+
+// held is what an image, finished or half-made, has of the volume already.
+func (d *Driver) held(id string) int64 {
+	var f unix.Stat_t
+	for _, path := range []string{d.image(id), filepath.Join(d.newDir(id), imageName)} {
+		if unix.Stat(path, &f) == nil {
+			return f.Blocks * 512
+		}
+	}
+	return 0
+}
+
+// takeRooms gives images that an earlier version made with holes the room they were promised.
+func (d *Driver) takeRooms() {
+	for id, c := range d.sites {
+		size := c.record.Spec.Limits.Disk
+		if d.held(id) >= size {
+			continue
+		}
+		if err := lengthen(d.image(id), size); err != nil {
+			d.Log.Warn("a site's disk is promised but not taken: a full volume would harm it", "site", id, "error", err)
+		}
+	}
 }

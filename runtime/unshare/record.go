@@ -19,6 +19,7 @@ type record struct {
 	Spec    runtime.Spec `json:"spec"`
 	Version string       `json:"version"`
 	MadeAt  time.Time    `json:"madeAt"`
+	Trial   bool         `json:"trial,omitempty"` // thrown away after a test of its template
 }
 
 func (d *Driver) writeRecord(dir string, r record) error {
@@ -44,6 +45,12 @@ func (d *Driver) load() error {
 		var r record
 		if err := readJSON(filepath.Join(d.siteDir(e.Name()), "spec.json"), &r); err != nil || r.Spec.ID != e.Name() || !idForm.MatchString(r.Spec.ID) {
 			d.Log.Error("site without a readable record is left alone", "folder", e.Name(), "error", err)
+			continue
+		}
+		if r.Trial { // its test was killed; what still runs of it belongs to nobody now
+			if err := os.RemoveAll(d.siteDir(r.Spec.ID)); err != nil {
+				return fmt.Errorf("remove throw-away site: %w", err)
+			}
 			continue
 		}
 		d.sites[r.Spec.ID] = &container{record: r, made: true}

@@ -58,9 +58,15 @@ var blocks atomic.Int32
 // open makes a driver under a new instance name; everything of it is gone after the test.
 func open(t testing.TB) *rig {
 	t.Helper()
+	return openOn(t, t.TempDir())
+}
+
+// openOn is open with its sites on a volume of the test's choice.
+func openOn(t testing.TB, data string) *rig {
+	t.Helper()
 	r := &rig{}
-	c := Config{Data: t.TempDir(), Run: t.TempDir(), Instance: "u" + random(t, 5), Box: filepath.Join(programs, "petitpont-box"),
-		Init: filepath.Join(programs, "petitpont-init"), DNS: []netip.Addr{}, Reserve: 1 << 20, Log: slog.New(slog.NewTextHandler(testWriter{t}, nil))}
+	c := Config{Data: data, Run: t.TempDir(), Instance: "u" + random(t, 5), Box: filepath.Join(programs, "petitpont-box"),
+		Init: filepath.Join(programs, "petitpont-init"), Reserve: 1 << 20, Log: slog.New(slog.NewTextHandler(testWriter{t}, nil))}
 	var err error
 	if r.net, err = network.Open(network.Config{Instance: c.Instance, Segments: segments(t), Log: c.Log}); err != nil {
 		t.Fatal(err)

@@ -13,6 +13,10 @@ import (
 // sealed copies a program into memory that nobody can write any more, not even through /proc/PID/exe of a process
 // that runs it inside a box (RULE ENTER, CVE-2019-5736).
 func sealed(path string) (*os.File, error) {
+	return copied(path, unix.F_SEAL_WRITE|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL)
+}
+
+func copied(path string, seals int) (*os.File, error) {
 	from, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("program: %w", err)
@@ -29,7 +33,7 @@ func sealed(path string) (*os.File, error) {
 	f := os.NewFile(uintptr(fd), name)
 	_, err = io.Copy(f, from)
 	if err == nil {
-		_, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL)
+		_, err = unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("seal %s: %w", name, err), f.Close())

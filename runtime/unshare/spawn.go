@@ -120,8 +120,10 @@ func (d *Driver) clone(b *box, slot int) (_ *net.UnixConn, err error) {
 func (d *Driver) fork(b *box, slot int, fds []uintptr, attr *syscall.SysProcAttr) error {
 	first, pidfd := int(d.firstUID(slot)), -1
 	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: first, Size: idsPerSite}}
-	attr.Cloneflags, attr.UidMappings, attr.GidMappings = birthFlags, ids, ids
-	attr.GidMappingsEnableSetgroups = true
+	attr.Cloneflags = d.spaces()
+	if attr.Cloneflags&syscall.CLONE_NEWUSER != 0 {
+		attr.UidMappings, attr.GidMappings, attr.GidMappingsEnableSetgroups = ids, ids, true
+	}
 	attr.Credential = &syscall.Credential{Uid: 0, Gid: 0}
 	attr.PidFD = &pidfd
 	pid, err := syscall.ForkExec(fmt.Sprintf("/proc/self/fd/%d", stage.Box), []string{"petitpont-box", "stage"},
@@ -200,8 +202,13 @@ func (d *Driver) furnish(ctx context.Context, r record, b *box, control *net.Uni
 	if err := d.step(ctx, "idmap"); err != nil {
 		return err
 	}
-	if err := errors.Join(idmap(upper, users, 0), idmap(lower, users, unix.MOUNT_ATTR_RDONLY)); err != nil {
-		return err
+	if !d.weak(stage.UserSpace) {
+		if err := throttle(b.group, upper, r.Spec.Limits); err != nil {
+			return err
+		}
+		if err := errors.Join(idmap(upper, users, 0), idmap(lower, users, unix.MOUNT_ATTR_RDONLY)); err != nil {
+			return err
+		}
 	}
 	plan, err := json.Marshal(d.plan(r))
 	if err != nil {
@@ -251,14 +258,14 @@ func idmap(mount int, users *os.File, attrs uint64) error {
 func (d *Driver) plan(r record) stage.Plan {
 	s := r.Spec
 	hosts := "127.0.0.1\tlocalhost\n::1\tlocalhost\n"
-	if a, err := d.Network.Addr(s.Segment, s.Slot); err == nil {
+	a, err := d.Network.Addr(s.Segment, s.Slot)
+	if err == nil {
 		hosts += fmt.Sprintf("%s\t%s\n%s\t%[2]s\n", a.V4, s.Hostname, a.V6)
 	}
-	return stage.Plan{Hostname: s.Hostname, Hosts: hosts, Resolv: resolvConf(d.DNS), Tmp: max(s.Limits.Memory/4, 8<<20),
-		Files: openFiles, Filters: d.filters}
+	l := withDefaults(s.Limits) // those of an older site are not all there
+	return stage.Plan{Hostname: s.Hostname, Hosts: hosts, Resolv: resolvConf(a.Resolver), Tmp: l.Tmp, Files: uint64(l.Files),
+		Watches: l.Watches, Terminals: l.Terminals, Filters: d.filters, Off: d.Weaken}
 }
-
-const openFiles = 16384 // descriptors of one process in a box
 
 // pending is a mount being made beside everything else.
 type pending struct {
@@ -298,6 +305,9 @@ func (d *Driver) plugLater(ctx context.Context, r record, b *box, wanted bool) f
 }
 
 func (d *Driver) plug(ctx context.Context, r record, b *box) error {
+	if d.weak(stage.NetSpace) {
+		return nil // the host's own
+	}
 	if err := d.step(ctx, "attach network"); err != nil {
 		return err
 	}

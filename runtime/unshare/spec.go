@@ -19,8 +19,10 @@ var (
 
 // Limits a site has when its Spec does not say, and the least it can live with.
 var (
-	defaults = runtime.Limits{Disk: 1 << 30, Inodes: 65536, Memory: 256 << 20, CPU: 1000, Procs: 128}
-	least    = runtime.Limits{Disk: 16 << 20, Inodes: 1024, Memory: 16 << 20, CPU: 10, Procs: 8}
+	defaults = runtime.Limits{Disk: 1 << 30, Inodes: 65536, Memory: 256 << 20, CPU: 1000, Procs: 128,
+		IO: 64 << 20, Files: 16384, Watches: 65536, Terminals: 64}
+	least = runtime.Limits{Disk: 16 << 20, Inodes: 1024, Memory: 16 << 20, CPU: 10, Procs: 8,
+		IO: 256 << 10, Files: 256, Watches: 128, Terminals: 4, Tmp: 1 << 20}
 )
 
 const (
@@ -56,7 +58,9 @@ func checkSpec(s runtime.Spec) error {
 
 func checkLimits(l runtime.Limits) error {
 	for what, n := range map[string][2]int64{"disk": {l.Disk, least.Disk}, "inodes": {l.Inodes, least.Inodes},
-		"memory": {l.Memory, least.Memory}, "cpu": {int64(l.CPU), int64(least.CPU)}, "procs": {int64(l.Procs), int64(least.Procs)}} {
+		"memory": {l.Memory, least.Memory}, "cpu": {int64(l.CPU), int64(least.CPU)}, "procs": {int64(l.Procs), int64(least.Procs)},
+		"io": {l.IO, least.IO}, "files": {int64(l.Files), int64(least.Files)}, "watches": {int64(l.Watches), int64(least.Watches)},
+		"terminals": {int64(l.Terminals), int64(least.Terminals)}, "tmp": {l.Tmp, least.Tmp}} {
 		if n[0] != 0 && n[0] < n[1] {
 			return fmt.Errorf("%w: limit of %s is %d, the least is %d", runtime.ErrInvalid, what, n[0], n[1])
 		}
@@ -68,6 +72,8 @@ func checkLimits(l runtime.Limits) error {
 func withDefaults(l runtime.Limits) runtime.Limits {
 	l.Disk, l.Inodes, l.Memory = or(l.Disk, defaults.Disk), or(l.Inodes, defaults.Inodes), or(l.Memory, defaults.Memory)
 	l.CPU, l.Procs = or(l.CPU, defaults.CPU), or(l.Procs, defaults.Procs)
+	l.IO, l.Files, l.Watches = or(l.IO, defaults.IO), or(l.Files, defaults.Files), or(l.Watches, defaults.Watches)
+	l.Terminals, l.Tmp = or(l.Terminals, defaults.Terminals), or(l.Tmp, max(l.Memory/4, 8<<20))
 	l.Disk = (l.Disk + 1<<20 - 1) &^ (1<<20 - 1)
 	return l
 }

@@ -112,8 +112,12 @@ func (d *Driver) run(ctx context.Context, c *container, addr netip.AddrPort) err
 		return err
 	}
 	patience := gatewayPatience
-	if len(services) == 1 {
+	switch len(services) {
+	case 1:
 		patience = 0 // nobody is still starting behind it
+	case 2:
+	default:
+		patience = databasePatience
 	}
 	return d.awaitAnswer(ctx, b, addr, ended, patience)
 }
@@ -196,6 +200,8 @@ func (d *Driver) verdict(ctx context.Context, b *box, err error, reason runtime.
 const (
 	// gatewayPatience is how long "bad gateway" counts as still starting: the web server is up before the language is.
 	gatewayPatience = 3 * time.Second
+	// databasePatience is the same with a database, which may have to recover, and for which the language waits.
+	databasePatience = 15 * time.Second
 	// A server is up within some ten milliseconds or has something longer to do: asking is dense first, then rare.
 	denseFor, dense, rare = 250 * time.Millisecond, time.Millisecond, 50 * time.Millisecond
 )
@@ -205,7 +211,7 @@ func untilAnswer(ctx context.Context, addr netip.AddrPort, patience time.Duratio
 	for wait := dense / 2; ; {
 		switch status := probe(ctx, addr); {
 		case status == "":
-		case status == "502" || status == "504":
+		case status == "502" || status == "503" || status == "504":
 			if time.Since(began) >= patience {
 				return true
 			}

@@ -2,7 +2,6 @@ package unshare
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -97,8 +96,8 @@ func (d *Driver) SetLimits(ctx context.Context, id string, l runtime.Limits) err
 	c.record = r
 	d.mu.Unlock()
 	if c.box != nil && c.box.alive() {
-		if err := c.box.group.limit(l); err != nil {
-			return fmt.Errorf("limit %s: %w", id, errors.Join(err))
+		if err := d.limitLive(ctx, c.box, l); err != nil {
+			return fmt.Errorf("limit %s: %w", id, err)
 		}
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"petitpont/runtime"
+	"petitpont/runtime/unshare/packages"
 	"petitpont/runtime/unshare/template"
 )
 
@@ -23,6 +24,10 @@ type templates struct {
 
 	mu    sync.Mutex
 	known map[string]*pinned // by name@version
+
+	pins   sync.RWMutex // read-held while a container is being pinned, held while a version is retired
+	states sync.Mutex   // held while a state is changed
+	tests  sync.Mutex   // held while a version is tried: one throw-away site at a time
 }
 
 // pinned is a template version ready to be used.
@@ -63,6 +68,31 @@ func (t *templates) get(name, version string) (*pinned, error) {
 	}
 	t.known[key] = v
 	return v, nil
+}
+
+func (t *templates) forget(name, version string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.known, name+"@"+version)
+}
+
+// packages is the fingerprint of what a version has installed.
+func (t *templates) packages(name, version string) (string, error) {
+	v, err := t.get(name, version)
+	if err != nil {
+		return "", err
+	}
+	root, err := os.OpenRoot(v.rootfs)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = root.Close() }()
+	f, err := root.Open(packages.Status)
+	if err != nil {
+		return "", fmt.Errorf("template %s@%s: %w", name, version, err)
+	}
+	defer func() { _ = f.Close() }()
+	return packages.Fingerprint(f)
 }
 
 // readUsers reads a template's passwd. The template is ours; a site's own passwd is never read from here (RULE NS).

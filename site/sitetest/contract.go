@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"petitpont/runtime"
 	"petitpont/site"
 )
 
@@ -20,26 +21,27 @@ func NewSite(n int) site.Site {
 	return site.Site{
 		ID: site.ID(fmt.Sprintf("site%06d", n)), Name: fmt.Sprintf("site-%d", n),
 		Owner: fmt.Sprintf("uuid-%d", n), OwnerLogin: fmt.Sprintf("eleve%d", n), Role: site.Student,
-		Stack: site.Offers()[0], Want: site.Up, State: site.Creating, CreatedAt: now, ChangedAt: now,
+		Stack: site.Offers()[1], Password: "Pa55word", Want: site.Up, State: site.Creating, CreatedAt: now, ChangedAt: now,
 	}
 }
 
 // TestStore is the contract of site.Store. open returns an empty one.
 func TestStore(t *testing.T, open func(t *testing.T) site.Store) {
 	for name, try := range map[string]func(t *testing.T, s site.Store){
-		"what was added is read back":                 addedIsRead,
-		"what was updated is read back":               updatedIsRead,
-		"update changes neither name, owner nor slot": updateKeeps,
-		"a taken name is refused":                     takenName,
-		"the quota is held":                           quotaHeld,
-		"the quota is held against many at once":      quotaParallel,
-		"the smallest free slot is given":             smallestSlot,
-		"many at once get different slots":            slotsParallel,
-		"a removed row is gone, and its name is free": removed,
-		"update of an absent row is ErrNoRow":         absentRow,
-		"remove of an absent row is a no-op":          removeAbsent,
-		"epochs begin at zero and grow one by one":    epochs,
-		"an ended ctx changes nothing":                endedCtx,
+		"what was added is read back":                           addedIsRead,
+		"what was updated is read back":                         updatedIsRead,
+		"update changes neither name, owner, slot nor password": updateKeeps,
+		"a taken name is refused":                               takenName,
+		"the quota is held":                                     quotaHeld,
+		"the quota is held against many at once":                quotaParallel,
+		"the smallest free slot is given":                       smallestSlot,
+		"many at once get different slots":                      slotsParallel,
+		"a removed row is gone, and its name is free":           removed,
+		"update of an absent row is ErrNoRow":                   absentRow,
+		"remove of an absent row is a no-op":                    removeAbsent,
+		"epochs begin at zero and grow one by one":              epochs,
+		"a wave replaces that of its template":                  waves,
+		"an ended ctx changes nothing":                          endedCtx,
 	} {
 		t.Run(name, func(t *testing.T) { try(t, open(t)) })
 	}
@@ -90,11 +92,13 @@ func updatedIsRead(t *testing.T, s site.Store) {
 	row.Want, row.State, row.Epoch = site.Down, site.Failed, 7
 	row.MadeAt, row.ChangedAt, row.UsedAt = row.CreatedAt.Add(1), row.CreatedAt.Add(2), row.CreatedAt.Add(3)
 	row.Fault = &site.Fault{Code: site.CodeSilent, Args: site.Args{"s": "blog", "n": "20"}, Log: "a\nb\x00é", Ref: "7F3A-21"}
+	row.Own, row.Kept = runtime.Limits{Memory: 1 << 29, CPU: 1500}, "20261120-1"
 	if err := s.Update(t.Context(), row); err != nil {
 		t.Fatal(err)
 	}
 	same(t, rows(t, s)[row.ID], row)
 	row.Fault = nil
+	row.Own, row.Kept = runtime.Limits{}, ""
 	row.MadeAt = time.Time{}
 	if err := s.Update(t.Context(), row); err != nil {
 		t.Fatal(err)
@@ -105,6 +109,7 @@ func updatedIsRead(t *testing.T, s site.Store) {
 func updateKeeps(t *testing.T, s site.Store) {
 	row := add(t, s, NewSite(1))
 	bad := row
+	bad.Password = "other"
 	bad.Name, bad.Owner, bad.Slot, bad.CreatedAt = "other", "uuid-other", 99, row.CreatedAt.Add(time.Hour)
 	if err := s.Update(t.Context(), bad); err != nil {
 		t.Fatal(err)
@@ -215,6 +220,28 @@ func absentRow(t *testing.T, s site.Store) {
 func removeAbsent(t *testing.T, s site.Store) {
 	if err := s.Remove(t.Context(), NewSite(1).ID); err != nil {
 		t.Error(err)
+	}
+}
+
+func waves(t *testing.T, s site.Store) {
+	now := time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
+	for _, w := range []site.Wave{
+		{Template: "web", Version: "20261120-1", Older: []string{"20261119-1"}, BeganAt: now},
+		{Template: "other", Version: "20261120-1", Older: []string{}, BeganAt: now},
+		{Template: "web", Version: "20261121-1", Older: []string{"20261119-1", "20261120-1"}, BeganAt: now.Add(time.Hour)},
+	} {
+		if err := s.SetWave(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := s.Waves(t.Context())
+	if err != nil || len(all) != 2 {
+		t.Fatalf("%v, %v", all, err)
+	}
+	for _, w := range all {
+		if w.Template == "web" && (w.Version != "20261121-1" || len(w.Older) != 2 || !w.BeganAt.Equal(now.Add(time.Hour))) {
+			t.Errorf("%+v", w)
+		}
 	}
 }
 

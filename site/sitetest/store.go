@@ -5,6 +5,8 @@ package sitetest
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"petitpont/site"
@@ -16,13 +18,14 @@ type Store struct {
 	fail   func(call string) error
 	rows   map[site.ID]site.Site
 	epochs map[string]int64
+	waves  map[string]site.Wave
 }
 
 var _ site.Store = (*Store)(nil)
 
 // NewStore returns an empty one.
 func NewStore() *Store {
-	return &Store{rows: map[site.ID]site.Site{}, epochs: map[string]int64{}}
+	return &Store{rows: map[site.ID]site.Site{}, epochs: map[string]int64{}, waves: map[string]site.Wave{}}
 }
 
 func (m *Store) enter(ctx context.Context, call string) error {
@@ -37,7 +40,7 @@ func (m *Store) enter(ctx context.Context, call string) error {
 	return ctx.Err()
 }
 
-// SetFail has f asked before each call by its name: sites, add, update, remove, epoch, revoke. Its error is the answer.
+// SetFail has f asked before each call by its name: sites, add, update, remove, epoch, revoke, waves, wave. Its error is the answer.
 func (m *Store) SetFail(f func(call string) error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -101,6 +104,7 @@ func (m *Store) Update(ctx context.Context, s site.Site) error {
 		return site.ErrNoRow
 	}
 	row.Want, row.State, row.Fault, row.Epoch = s.Want, s.State, s.Fault, s.Epoch
+	row.Own, row.Kept = s.Own, s.Kept
 	row.MadeAt, row.ChangedAt, row.UsedAt = s.MadeAt, s.ChangedAt, s.UsedAt
 	m.rows[s.ID] = row
 	return nil
@@ -136,6 +140,27 @@ func (m *Store) Revoke(ctx context.Context, key string) (int64, error) {
 	defer m.mu.Unlock()
 	m.epochs[key]++
 	return m.epochs[key], nil
+}
+
+// Waves is as site.Store says.
+func (m *Store) Waves(ctx context.Context) ([]site.Wave, error) {
+	if err := m.enter(ctx, "waves"); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Values(m.waves)), nil
+}
+
+// SetWave is as site.Store says.
+func (m *Store) SetWave(ctx context.Context, w site.Wave) error {
+	if err := m.enter(ctx, "wave"); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waves[w.Template] = w
+	return nil
 }
 
 // Edit changes a row behind the service's back, as an earlier version or a crash would leave it.

@@ -36,6 +36,9 @@ func run() error {
 	if err := confine(); err != nil {
 		return err
 	}
+	if err := hide(); err != nil {
+		return fmt.Errorf("hide: %w", err)
+	}
 	stream, err := stdio()
 	if err != nil {
 		return err

@@ -472,7 +472,9 @@ static void loop(int children) {
 
 int main(void) {
 	sigset_t chld;
+#ifndef WITHOUT_HIDING /* tests build us without, to see that the probe notices */
 	prctl(PR_SET_DUMPABLE, 0); /* RULE ENTER: the tenant's root can neither trace us nor look into /proc/1 */
+#endif
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);
@@ -480,7 +482,9 @@ int main(void) {
 	int children = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
 	rings = mmap(NULL, SERVICES * sizeof *rings, PROT_READ | PROT_WRITE, MAP_SHARED, LOG, 0);
 	if (children < 0 || rings == MAP_FAILED) return 1;
+#ifndef WITHOUT_CLOSING
 	for (int fd = LISTEN; fd <= GROUP; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
+#endif
 	for (int i = 0; i < CONNS; i++) conns[i].fd = -1;
 	for (int i = 0; i < SERVICES; i++) services[i].out = -1;
 	loop(children);

@@ -100,7 +100,7 @@ func (n *Network) standing(sh shard) (int, error) {
 	if index, ok := n.shards[sh]; ok {
 		return index, nil
 	}
-	if err := nft(n.shardRules(sh)); err != nil {
+	if err := n.nft(n.shardRules(sh)); err != nil {
 		return 0, err
 	}
 	index, err := n.makeBridge(sh)

@@ -29,8 +29,9 @@ import (
 type Config struct {
 	Instance string // labels every object: a letter and at most 8 letters or digits
 	Segments []Segment
-	DNS      []netip.Addr // resolvers that sites may ask although their addresses are private; never the host itself
-	Log      *slog.Logger // nil: the default logger
+	Policies map[string]Policy // by segment: what its sites may do in the world
+	DNS      []netip.Addr      // who answers the sites' questions, at most one of each family; may be private, or this host
+	Log      *slog.Logger      // nil: the default logger
 }
 
 // Network is an open network. Its methods may be called from any goroutine; calls about one id are serialised by
@@ -38,6 +39,7 @@ type Config struct {
 type Network struct {
 	instance string
 	segments []Segment
+	policies map[string]Policy
 	dns      []netip.Addr
 	log      *slog.Logger
 	host     *netlink.Handle
@@ -45,10 +47,11 @@ type Network struct {
 	before   before // sysctls as they were before the first instance
 	grave    grave
 
-	mu     sync.Mutex
-	shards map[shard]int   // bridges that stand, with their index
-	ports  map[string]port // by id, of what this process attached
-	closed bool
+	mu          sync.Mutex
+	shards      map[shard]int   // bridges that stand, with their index
+	ports       map[string]port // by id, of what this process attached
+	generations []uint32        // of the rules, that our last transactions have made
+	closed      bool
 }
 
 // Open makes the bridges and rules of the instance, or adopts those it finds: attached sites never notice.
@@ -64,7 +67,7 @@ func Open(c Config) (*Network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}
-	n := &Network{instance: c.Instance, segments: c.Segments, dns: c.DNS, log: c.Log, host: host, v6: hasIPv6(),
+	n := &Network{instance: c.Instance, segments: c.Segments, policies: c.Policies, dns: c.DNS, log: c.Log, host: host, v6: hasIPv6(),
 		shards: map[shard]int{}, ports: map[string]port{}}
 	links, err := n.links()
 	if err == nil {
@@ -127,7 +130,7 @@ func (n *Network) reload() error {
 	if err != nil {
 		return err
 	}
-	return nft(text)
+	return n.nft(text)
 }
 
 // Addr is the address a slot of a segment has, attached or not.
@@ -136,7 +139,9 @@ func (n *Network) Addr(segment string, slot int) (Addr, error) {
 	if err != nil {
 		return Addr{}, err
 	}
-	return p.addr(n.instance), nil
+	a := p.addr(n.instance)
+	a.Resolver = n.resolver(p.shard)
+	return a, nil
 }
 
 func (n *Network) port(segment string, slot int) (port, error) {
@@ -181,7 +186,7 @@ func (n *Network) Close() error {
 	own := slices.DeleteFunc(slices.Clone(links), func(l netlink.Link) bool { return !n.owns(l) })
 	errs = append(errs, n.remove(own...))
 	// Forwarding ends before the rules that fence it do.
-	errs = append(errs, n.restore(links), nft(fmt.Sprintf(
+	errs = append(errs, n.restore(links), n.nft(fmt.Sprintf(
 		"add table bridge %[1]s\ndelete table bridge %[1]s\nadd table inet %[1]s\ndelete table inet %[1]s\n", n.instance)))
 	n.closed = true
 	n.host.Close()

@@ -31,8 +31,9 @@ type Segment struct {
 
 // Addr is what a site is known by on its segment.
 type Addr struct {
-	V4, V6 netip.Addr
-	MAC    net.HardwareAddr
+	V4, V6   netip.Addr
+	MAC      net.HardwareAddr
+	Resolver netip.Addr // whom it asks for names; invalid without one
 }
 
 // DefaultSegments divides a private IPv4 block, /18 or larger, into the three segments of a school. The IPv6 blocks
@@ -69,9 +70,12 @@ func (c Config) check() error {
 	if len(c.Segments) == 0 {
 		return errors.New("no segment")
 	}
-	for _, a := range c.DNS {
-		if !a.IsValid() || a.Zone() != "" || a.Is4In6() {
-			return fmt.Errorf("resolver %q: want a plain address", a)
+	if err := checkDNS(c.DNS); err != nil {
+		return err
+	}
+	for name, p := range c.Policies {
+		if err := p.check(); err != nil {
+			return fmt.Errorf("policy of %q: %w", name, err)
 		}
 	}
 	for i, s := range c.Segments {

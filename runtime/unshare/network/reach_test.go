@@ -61,16 +61,16 @@ func TestReach(t *testing.T) {
 		to    string
 		rules []string
 	}{
-		{"a site reaches its neighbour over IPv4", at(bAddr.V4, web), []string{`oifname "reach_*" counter reject`, "@closed4", "goto to_site"}},
-		{"a site reaches its neighbour over IPv6", at(bAddr.V6, web), []string{`oifname "reach_*" counter reject`, "@closed6", "goto to_site"}},
-		{"a site reaches another segment over IPv4", at(cAddr.V4, web), []string{`oifname "reach_*" counter reject`, "@closed4", "goto to_site"}},
-		{"a site reaches another segment over IPv6", at(cAddr.V6, web), []string{`oifname "reach_*" counter reject`, "@closed6", "goto to_site"}},
+		{"a site reaches its neighbour over IPv4", at(bAddr.V4, web), []string{`oifname "reach_*" counter reject`, "closed4", "goto to_site"}},
+		{"a site reaches its neighbour over IPv6", at(bAddr.V6, web), []string{`oifname "reach_*" counter reject`, "closed6", "goto to_site"}},
+		{"a site reaches another segment over IPv4", at(cAddr.V4, web), []string{`oifname "reach_*" counter reject`, "closed4", "goto to_site"}},
+		{"a site reaches another segment over IPv6", at(cAddr.V6, web), []string{`oifname "reach_*" counter reject`, "closed6", "goto to_site"}},
 		{"a site reaches the host by its gateway", at("10.64.0.1", hostPort), []string{"goto to_host"}},
 		{"a site reaches the host by its public address", at("203.0.113.1", hostPort), []string{"goto to_host"}},
 		{"a site reaches the host over IPv6", at("2001:db8::1", hostPort), []string{"goto to_host"}},
-		{"a site reaches the school's servers", at("10.9.9.9", 80), []string{"@closed4"}},
-		{"a site reaches the metadata service", at("169.254.169.254", 80), []string{"@closed4"}},
-		{"a site reaches the metadata service over IPv6", at("fd00:ec2::254", 80), []string{"@closed6"}},
+		{"a site reaches the school's servers", at("10.9.9.9", 80), []string{"closed4"}},
+		{"a site reaches the metadata service", at("169.254.169.254", 80), []string{"closed4"}},
+		{"a site reaches the metadata service over IPv6", at("fd00:ec2::254", 80), []string{"closed6"}},
 		{"a site sends mail", at("203.0.113.2", 25), []string{"tcp dport"}},
 		{"a site sends mail over IPv6", at("2001:db8::2", 25), []string{"tcp dport"}},
 	}

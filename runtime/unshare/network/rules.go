@@ -19,8 +19,26 @@ var rulesTemplate = template.Must(template.New("rules.nft").Parse(rulesText))
 
 // ruleSegment is a Segment as the rules see it.
 type ruleSegment struct {
-	V4, V6       netip.Prefix
+	Segment
+	Policy
 	Letter, Exit string
+	Open         []ruleAddr
+	Closed       []ruleAddr
+}
+
+// ruleAddr is an address, a port of it or a block, with the word that nft has for its family.
+type ruleAddr struct {
+	Family string
+	Addr   netip.Addr
+	Port   uint16
+	Prefix netip.Prefix
+}
+
+func family(a netip.Addr) string {
+	if a.Is4() {
+		return "ip"
+	}
+	return "ip6"
 }
 
 // rules is the whole rule set of the instance, for the shards that stand.
@@ -29,10 +47,18 @@ func (n *Network) rules() (string, error) {
 		Name, MAC      string
 		Segments       []ruleSegment
 		Fence4, Fence6 bool
-		DNS            []netip.Addr
-	}{Name: n.instance, MAC: gatewayMAC(n.instance).String(), DNS: n.dns, Fence4: n.before.fenced("ipv4"), Fence6: n.before.fenced("ipv6")}
+		DNS            []ruleAddr
+		Questions      int
+
+		MarkPort, MarkHost string
+		Closed4, Closed6   []string
+	}{Closed4: closed4, Closed6: closed6, MarkPort: markPort, MarkHost: markHost, Name: n.instance, MAC: gatewayMAC(n.instance).String(), Questions: questions,
+		Fence4: n.before.fenced("ipv4"), Fence6: n.before.fenced("ipv6")}
+	for _, a := range n.dns {
+		data.DNS = append(data.DNS, ruleAddr{Family: family(a), Addr: a})
+	}
 	for _, s := range n.segments {
-		data.Segments = append(data.Segments, ruleSegment{s.V4, s.V6, s.Name[:1], s.exit()})
+		data.Segments = append(data.Segments, forRules(s, n.policies[s.Name]))
 	}
 	var b bytes.Buffer
 	if err := rulesTemplate.Execute(&b, data); err != nil {
@@ -42,6 +68,17 @@ func (n *Network) rules() (string, error) {
 		b.WriteString(n.shardRules(sh))
 	}
 	return b.String(), nil
+}
+
+func forRules(s Segment, p Policy) ruleSegment {
+	r := ruleSegment{Segment: s, Policy: p.withDefaults(), Letter: s.Name[:1], Exit: s.exit()}
+	for _, o := range p.Open {
+		r.Open = append(r.Open, ruleAddr{Family: family(o.Addr()), Addr: o.Addr(), Port: o.Port()})
+	}
+	for _, c := range p.Closed {
+		r.Closed = append(r.Closed, ruleAddr{Family: family(c.Addr()), Prefix: c})
+	}
+	return r
 }
 
 // shardRules binds each slot of a shard to its port, MAC and addresses. All at once and ahead of need, because the
@@ -60,8 +97,8 @@ func (n *Network) shardRules(sh shard) string {
 		n.instance, v4.String(), n.instance, v6.String())
 }
 
-// nft applies commands in one transaction: all of them or none.
-func nft(commands string) error {
+// nft applies commands in one transaction: all of them or none. n.mu is held, but while Open runs.
+func (n *Network) nft(commands string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program("nft"), "-f", "-")
@@ -70,7 +107,7 @@ func nft(commands string) error {
 	if err != nil {
 		return fmt.Errorf("nft: %w: %s", err, firstLine(out))
 	}
-	return nil
+	return n.remember()
 }
 
 // program finds a tool also where PATH has no sbin, as under sudo and some init systems.

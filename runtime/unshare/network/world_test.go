@@ -59,7 +59,13 @@ func segments(t testing.TB) []Segment {
 
 func open(t testing.TB, instance string, s []Segment) *Network {
 	t.Helper()
-	n, err := Open(Config{Instance: instance, Segments: s, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	return openConfig(t, Config{Instance: instance, Segments: s})
+}
+
+func openConfig(t testing.TB, c Config) *Network {
+	t.Helper()
+	c.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	n, err := Open(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -293,7 +299,10 @@ line:
 	if taken < len(words) {
 		t.Fatalf("rules hold no %q", words)
 	}
-	if err := nft(strings.Join(kept, "\n")); err != nil {
+	n.mu.Lock()
+	err = n.nft(strings.Join(kept, "\n"))
+	n.mu.Unlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -312,4 +321,10 @@ func bridgedFilter(t testing.TB, value string) {
 			t.Fatal(err)
 		}
 	}
+}
+
+func capture(out *string, argv ...string) error {
+	b, err := exec.Command(argv[0], argv[1:]...).Output()
+	*out = string(b)
+	return err
 }

@@ -13,28 +13,40 @@ const bench = "/proc"
 
 // build makes the tree, moves into it and leaves nothing of the host behind. It returns the root of the new devpts.
 func build(p Plan, image, template int) (terminals int, err error) {
-	root, err := overlay(image, template)
+	hosts, err := hostsProc(p)
 	if err != nil {
 		return -1, err
 	}
-	if terminals, err = devices(root, p.Tmp); err != nil {
+	root, err := overlay(p, image, template)
+	if err != nil {
+		return -1, err
+	}
+	if terminals, err = devices(p, root); err != nil {
 		return -1, fmt.Errorf("/dev: %w", err)
 	}
 	if err := scratch(root, p.Tmp); err != nil {
 		return -1, err
 	}
-	if err := kernelViews(root); err != nil { // last: it ends with a ceiling of no further mount namespaces
+	if err := kernelViews(p, root, hosts); err != nil { // last: it ends with a ceiling of no further mount namespaces
 		return -1, err
 	}
-	if err := pivot(root); err != nil {
+	if err := pivot(p, root); err != nil {
 		return -1, err
 	}
 	return terminals, settle(p)
 }
 
+// hostsProc is the host's /proc for a test that leaves ours out. It is taken before the bench covers it.
+func hostsProc(p Plan) (int, error) {
+	if !p.off(OwnProc) {
+		return -1, nil
+	}
+	return unix.OpenTree(unix.AT_FDCWD, "/proc", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+}
+
 // overlay joins template and image. The child mounts it, with userxattr: from the host it fails on kernels before
 // 6.13 or turns silently read-only. The layers are attached first, because older kernels refuse detached ones.
-func overlay(image, template int) (root int, err error) {
+func overlay(p Plan, image, template int) (root int, err error) {
 	m, err := fresh("tmpfs", inert, "size=64k", "nr_inodes=16")
 	if err != nil {
 		return -1, err
@@ -47,11 +59,23 @@ func overlay(image, template int) (root int, err error) {
 			return -1, err
 		}
 	}
-	if root, err = writable(image); err != nil {
+	if root, err = writable(image, diskAttrs(p)); err != nil {
 		return -1, err
 	}
 	refill(image)
 	return root, place(root, m, "root")
+}
+
+// diskAttrs are the attributes of the site's tree: its files lend no rights, its device nodes are dead.
+func diskAttrs(p Plan) int {
+	attrs := quiet
+	if p.off(NoSuid) {
+		attrs &^= unix.MOUNT_ATTR_NOSUID
+	}
+	if p.off(NoDev) {
+		attrs &^= unix.MOUNT_ATTR_NODEV
+	}
+	return attrs
 }
 
 func place(m, dir int, name string) error {
@@ -97,9 +121,12 @@ func mountAt(root int, name, kind string, attrs int, options ...string) error {
 }
 
 // pivot makes root the root and lets go of the host's tree.
-func pivot(root int) error {
+func pivot(p Plan, root int) error {
 	if err := unix.Fchdir(root); err != nil {
 		return fmt.Errorf("enter root: %w", err)
+	}
+	if p.off(Pivot) {
+		return unix.Chroot(".")
 	}
 	if err := unix.PivotRoot(".", "."); err != nil {
 		return fmt.Errorf("pivot root: %w", err)

@@ -33,6 +33,10 @@ type Plan struct {
 	Tmp      int64      // bytes for each of /tmp, /run and /dev/shm
 	Files    uint64     // open files per process
 	Filters  [][]Filter // seccomp programs
+
+	Watches   int      // inotify watches of the whole box
+	Terminals int      // pseudo-terminals at a time
+	Off       []string // walls a test leaves out; refused by every program that is not built for tests
 }
 
 // Filter is one classic BPF instruction, as the kernel takes it.

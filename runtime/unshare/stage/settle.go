@@ -10,11 +10,15 @@ import (
 
 // settle gives the box its name, its loopback and the two files by which programs find others.
 func settle(p Plan) error {
-	if err := unix.Sethostname([]byte(p.Hostname)); err != nil {
-		return fmt.Errorf("set host name: %w", err)
+	if !p.off(UTSSpace) { // else it would be the host's
+		if err := unix.Sethostname([]byte(p.Hostname)); err != nil {
+			return fmt.Errorf("set host name: %w", err)
+		}
 	}
-	if err := loopback(); err != nil {
-		return fmt.Errorf("set loopback up: %w", err)
+	if !p.off(NetSpace) {
+		if err := loopback(); err != nil {
+			return fmt.Errorf("set loopback up: %w", err)
+		}
 	}
 	return errors.Join(replace("hosts", p.Hosts), replace("resolv.conf", p.Resolv))
 }

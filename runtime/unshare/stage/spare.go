@@ -22,19 +22,19 @@ const (
 func SpareContent() []byte { return bytes.Repeat([]byte{0xff}, SpareBytes) }
 
 // writable makes the overlay, and makes it again after giving up the spare files if the disk was too full for it.
-func writable(image int) (root int, err error) {
-	root, err = joined()
+func writable(image, attrs int) (root int, err error) {
+	root, err = joined(attrs)
 	if !errors.Is(err, unix.EROFS) && !errors.Is(err, unix.ENOSPC) {
 		return root, err
 	}
 	if err := giveUp(image); err != nil {
 		return -1, fmt.Errorf("give up spare room: %w", err)
 	}
-	return joined()
+	return joined(attrs)
 }
 
-func joined() (int, error) {
-	root, err := fresh("overlay", quiet, "lowerdir="+bench+"/template", "upperdir="+bench+"/image/upper",
+func joined(attrs int) (int, error) {
+	root, err := fresh("overlay", attrs, "lowerdir="+bench+"/template", "upperdir="+bench+"/image/upper",
 		"workdir="+bench+"/image/work", "userxattr")
 	if err != nil {
 		return -1, err

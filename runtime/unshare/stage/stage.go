@@ -29,13 +29,15 @@ func run(control int) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("detach from the host's mounts: %w", err)
 	}
-	// Here and not in clone: together with CLONE_INTO_CGROUP that would show the runtime's own cgroup as the root.
-	if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
-		return fmt.Errorf("new cgroup namespace: %w", err)
-	}
 	plan, image, template, err := receive(control)
 	if err != nil {
 		return err
+	}
+	// Here and not in clone: together with CLONE_INTO_CGROUP that would show the runtime's own cgroup as the root.
+	if !plan.off(GroupSpace) {
+		if err := unix.Unshare(unix.CLONE_NEWCGROUP); err != nil {
+			return fmt.Errorf("new cgroup namespace: %w", err)
+		}
 	}
 	terminals, err := build(plan, image, template)
 	if err != nil {
@@ -56,14 +58,17 @@ func receive(control int) (p Plan, image, template int, err error) {
 	if err != nil || n == 0 {
 		return p, -1, -1, fmt.Errorf("the runtime went away: %w", errors.Join(err))
 	}
-	fds, err := rights(oob[:oobn])
+	fds, err := received(oob[:oobn])
 	if err != nil || len(fds) != 2 {
 		return p, -1, -1, fmt.Errorf("want two mounts, got %d: %w", len(fds), err)
 	}
-	return p, fds[0], fds[1], errors.Join(json.Unmarshal(buf[:n], &p))
+	if err := json.Unmarshal(buf[:n], &p); err != nil {
+		return p, -1, -1, fmt.Errorf("read plan: %w", err)
+	}
+	return p, fds[0], fds[1], p.check()
 }
 
-func rights(oob []byte) ([]int, error) {
+func received(oob []byte) ([]int, error) {
 	msgs, err := unix.ParseSocketControlMessage(oob)
 	if err != nil || len(msgs) != 1 {
 		return nil, fmt.Errorf("no descriptors: %w", err)

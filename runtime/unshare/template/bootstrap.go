@@ -8,14 +8,19 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
 	goruntime "runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"petitpont/runtime"
 )
 
 const siteUID = 1000 // and group, of the user every template has: the site's own
@@ -54,9 +59,14 @@ func (b *build) arguments(sources []source) []string {
 	for _, dir := range []string{"man", "info", "locale", "lintian", "bug", "doc-base"} {
 		argv = append(argv, "--dpkgopt=path-exclude=/usr/share/"+dir+"/*")
 	}
-	for _, check := range b.recipe.Checks {
-		words := make([]string, len(check))
-		for i, w := range check {
+	for _, name := range slices.Sorted(maps.Keys(b.recipe.Users)) { // before a package makes them with a number of its own
+		id := strconv.Itoa(b.recipe.Users[name])
+		argv = append(argv, `--essential-hook=groupadd --root "$1" --system --gid `+id+" "+name+
+			` && useradd --root "$1" --system --uid `+id+" --gid "+id+" --no-create-home --home-dir /var/lib/"+name+" --shell /usr/sbin/nologin "+name)
+	}
+	for _, command := range slices.Concat(b.recipe.Setup, b.recipe.Checks) {
+		words := make([]string, len(command))
+		for i, w := range command {
 			words[i] = quote(w)
 		}
 		argv = append(argv, `--customize-hook=chroot "$1" `+strings.Join(words, " "))
@@ -106,35 +116,37 @@ func (b *build) follow(ctx context.Context, cmd *exec.Cmd) error {
 }
 
 // phases are what mmdebstrap says when a step of ours begins.
-var phases = []struct{ prefix, step string }{
-	{"I: running apt-get update", StepLists},
-	{"I: downloading packages", StepDownload},
-	{"I: extracting archives", StepUnpack},
-	{"I: installing essential", StepInstall},
-	{"I: running --customize-hook", StepSetUp},
-	{"I: cleaning package lists", StepClean},
+var phases = []struct {
+	prefix string
+	step   runtime.BuildStep
+}{
+	{"I: running apt-get update", runtime.BuildLists},
+	{"I: downloading packages", runtime.BuildDownload},
+	{"I: extracting archives", runtime.BuildUnpack},
+	{"I: installing essential", runtime.BuildInstall},
+	{"I: running --customize-hook", runtime.BuildSetUp},
+	{"I: cleaning package lists", runtime.BuildClean},
 }
 
-// report follows the lines until the last holder of the pipe has gone, and returns the errors said, or the last line.
-func (b *build) report(lines <-chan string) (errs []string) {
-	last := ""
+// report follows the lines until the last holder of the pipe has gone, and returns what the last programs said and then
+// the errors.
+func (b *build) report(lines <-chan string) []string {
+	var said, errs []string
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
-	step := StepLists
+	step := runtime.BuildLists
 	b.progress(step, 0)
 	for {
 		select {
 		case line, more := <-lines:
-			if !more && len(errs) == 0 {
-				return []string{last}
-			}
 			if !more {
-				return errs
+				return append(said[max(0, len(said)-3):], errs...)
 			}
-			last = line
 			b.log.Debug("mmdebstrap", "line", line)
-			if strings.HasPrefix(line, "E: ") {
-				errs = append(errs, strings.TrimPrefix(line, "E: "))
+			if failed, ok := strings.CutPrefix(line, "E: "); ok {
+				errs = append(errs, failed)
+			} else if !strings.HasPrefix(line, "I: ") && len(errs) == 0 {
+				said = append(said[max(0, len(said)-3):], line)
 			}
 			for _, p := range phases {
 				if strings.HasPrefix(line, p.prefix) && p.step != step {

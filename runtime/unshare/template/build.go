@@ -25,22 +25,12 @@ type Options struct {
 	Dir      string // of all templates, D/templates
 	Mirror   string // address of the Debian archive; by default the host's own, as apt knows it
 	Proxy    string // URL for http and https; by default the host's own
+	Direct   string // hosts and domains that are reached without it, by commas, as in no_proxy (R87)
 	Keyring  string // file that verifies the archive; by default the distribution's
 	Log      *slog.Logger
-	Progress func(step string, done, total int64) // bytes on disk; total 0: not known. Called from one goroutine
+	Progress func(runtime.Build) // called from one goroutine
 	Now      func() time.Time
 }
-
-// The steps Build reports, in their order.
-const (
-	StepLists    = "reading package lists"
-	StepDownload = "downloading packages"
-	StepUnpack   = "unpacking the base system"
-	StepInstall  = "installing packages"
-	StepSetUp    = "setting up and checking"
-	StepClean    = "removing what no site needs"
-	StepPublish  = "writing to disk"
-)
 
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -52,9 +42,9 @@ type build struct {
 	total   int64  // bytes of the newest version, a good guess for this one
 }
 
-// Build makes a new version of the recipe's template and publishes it. It needs root, mmdebstrap and util-linux.
-// When it fails or ctx ends, nothing stays: no file, no mount, no process. Programs of the new system run only inside
-// the build's own process and mount namespaces, and none after it has been published.
+// Build makes a new version of the recipe's template, which Publish then lets new sites use. It needs root, mmdebstrap
+// and util-linux. When it fails or ctx ends, nothing stays: no file, no mount, no process. Programs of the new system run
+// only inside the build's own process and mount namespaces, and none after it has got its name.
 func Build(ctx context.Context, recipe runtime.Recipe, options Options) (runtime.Template, error) {
 	if err := check(recipe); err != nil {
 		return runtime.Template{}, err
@@ -76,7 +66,7 @@ func Build(ctx context.Context, recipe runtime.Recipe, options Options) (runtime
 	if err != nil {
 		return runtime.Template{}, fmt.Errorf("build template %s: %w", recipe.Name, err)
 	}
-	b.log.Info("template published", "name", m.Name, "version", m.Version, "bytes", m.Bytes)
+	b.log.Info("template built", "name", m.Name, "version", m.Version, "bytes", m.Bytes)
 	return m.template(), nil
 }
 
@@ -102,19 +92,19 @@ func (b *build) run(ctx context.Context) (m Manifest, err error) {
 	if err := b.bootstrap(ctx); err != nil {
 		return m, err
 	}
-	b.progress(StepClean, 0)
+	b.progress(runtime.BuildClean, 0)
 	if err := b.clean(); err != nil {
 		return m, fmt.Errorf("clean: %w", err)
 	}
 	if err := ctx.Err(); err != nil {
 		return m, err
 	}
-	return b.publish()
+	return b.name()
 }
 
 func (b *build) rootfs() string { return filepath.Join(b.dir, "version", "rootfs") }
 
-func (b *build) progress(step string, done int64) {
+func (b *build) progress(step runtime.BuildStep, done int64) {
 	if b.options.Progress == nil {
 		return
 	}
@@ -122,12 +112,13 @@ func (b *build) progress(step string, done int64) {
 	if total > 0 {
 		total = max(total, done)
 	}
-	b.options.Progress(step, done, total)
+	b.options.Progress(runtime.Build{Step: step, Done: done, Total: total})
 }
 
-// publish writes everything to the disk, then gives it its name in one rename.
-func (b *build) publish() (Manifest, error) {
-	m := Manifest{Name: b.recipe.Name, BuiltAt: b.options.Now().UTC().Truncate(time.Second), Services: b.recipe.Services}
+// name writes everything to the disk, then gives it its name in one rename.
+func (b *build) name() (Manifest, error) {
+	m := Manifest{Name: b.recipe.Name, BuiltAt: b.options.Now().UTC().Truncate(time.Second), Suite: b.recipe.Suite,
+		Services: b.recipe.Services, Trials: b.recipe.Trials}
 	var err error
 	if m.Recipe, err = Fingerprint(b.recipe); err != nil {
 		return m, err
@@ -135,7 +126,7 @@ func (b *build) publish() (Manifest, error) {
 	if m.Bytes, err = diskUsage(b.rootfs()); err != nil {
 		return m, err
 	}
-	b.progress(StepPublish, m.Bytes)
+	b.progress(runtime.BuildWrite, m.Bytes)
 	home := filepath.Join(b.options.Dir, m.Name)
 	if err := os.MkdirAll(home, 0o755); err != nil {
 		return m, err
@@ -154,7 +145,7 @@ func (b *build) publish() (Manifest, error) {
 		}
 	}
 	if err != nil {
-		return m, fmt.Errorf("publish: %w", err)
+		return m, fmt.Errorf("name the version: %w", err)
 	}
 	return m, errors.Join(syncDir(home), syncDir(b.options.Dir))
 }
@@ -174,12 +165,11 @@ func (b *build) nextVersion() (string, error) {
 
 // write puts the manifest beside the root file system and everything on the disk.
 func (b *build) write(m Manifest) error {
-	text, err := json.MarshalIndent(m, "", "\t")
-	if err != nil {
+	dir := filepath.Join(b.dir, "version")
+	if err := writeJSON(filepath.Join(dir, "manifest.json"), m); err != nil {
 		return err
 	}
-	dir := filepath.Join(b.dir, "version")
-	if err := os.WriteFile(filepath.Join(dir, "manifest.json"), append(text, '\n'), 0o644); err != nil {
+	if err := writeState(dir, State{}); err != nil {
 		return err
 	}
 	f, err := os.Open(dir)

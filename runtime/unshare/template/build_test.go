@@ -36,10 +36,10 @@ func TestBuild(t *testing.T) {
 	was := mounts(t)
 	now := time.Date(2026, 11, 20, 23, 0, 0, 0, time.UTC)
 	options := template.Options{Dir: dir, Now: func() time.Time { return now }}
-	var steps []string
-	options.Progress = func(step string, done, total int64) {
-		if len(steps) == 0 || steps[len(steps)-1] != step {
-			steps = append(steps, step)
+	var steps []runtime.BuildStep
+	options.Progress = func(b runtime.Build) {
+		if len(steps) == 0 || steps[len(steps)-1] != b.Step {
+			steps = append(steps, b.Step)
 		}
 	}
 	first, err := template.Build(context.Background(), bare(), options)
@@ -52,7 +52,11 @@ func TestBuild(t *testing.T) {
 	if !slices.IsSorted(order(steps)) || len(steps) < 5 {
 		t.Errorf("steps: %q", steps)
 	}
-	print := fingerprint(t, filepath.Join(dir, "bare", first.Version))
+	if newest, err := template.Newest(dir, "bare"); !errors.Is(err, runtime.ErrNoTemplate) {
+		t.Errorf("new sites would get a version nobody has published: %+v %v", newest, err)
+	}
+	publish(t, dir, first)
+	print := fingerprint(t, filepath.Join(dir, "bare", first.Version, "rootfs"))
 
 	options.Progress = nil
 	now = now.Add(-48 * time.Hour) // a clock that was set back must not hide the new version
@@ -63,13 +67,14 @@ func TestBuild(t *testing.T) {
 	if second.Version != "20261120-2" {
 		t.Errorf("second version is %s", second.Version)
 	}
+	publish(t, dir, second)
 	if newest, err := template.Newest(dir, "bare"); err != nil || newest.Version != second.Version {
 		t.Errorf("newest: %+v %v", newest, err)
 	}
 	if list, err := template.List(dir); err != nil || len(list) != 2 || list[0].Version != first.Version {
 		t.Errorf("list: %+v %v", list, err)
 	}
-	if fingerprint(t, filepath.Join(dir, "bare", first.Version)) != print {
+	if fingerprint(t, filepath.Join(dir, "bare", first.Version, "rootfs")) != print {
 		t.Error("the first version changed")
 	}
 	if is := mounts(t); is != was {
@@ -77,6 +82,13 @@ func TestBuild(t *testing.T) {
 	}
 	leftNothing(t, dir, "bare")
 	owned(t, filepath.Join(dir, "bare", second.Version, "rootfs"), "home/site/www/index.html")
+}
+
+func publish(t *testing.T, dir string, v runtime.Template) {
+	t.Helper()
+	if err := template.Publish(dir, v.Name, v.Version); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // owned looks at what every root file system has to be.
@@ -120,14 +132,14 @@ func owned(t *testing.T, root, page string) {
 }
 
 func TestAnInterruptedBuildLeavesNothing(t *testing.T) {
-	for _, at := range []string{template.StepDownload, template.StepInstall} {
-		t.Run(at, func(t *testing.T) {
+	for _, at := range []runtime.BuildStep{runtime.BuildDownload, runtime.BuildInstall} {
+		t.Run(string(at), func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "templates")
 			was := mounts(t)
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
-			_, err := template.Build(ctx, bare(), template.Options{Dir: dir, Progress: func(step string, _, _ int64) {
-				if step == at {
+			_, err := template.Build(ctx, bare(), template.Options{Dir: dir, Progress: func(b runtime.Build) {
+				if b.Step == at {
 					cancel()
 				}
 			}})
@@ -212,9 +224,9 @@ func mounts(t *testing.T) string {
 	return strings.Join(ours, "")
 }
 
-func order(steps []string) (at []int) {
-	all := []string{template.StepLists, template.StepDownload, template.StepUnpack, template.StepInstall,
-		template.StepSetUp, template.StepClean, template.StepPublish}
+func order(steps []runtime.BuildStep) (at []int) {
+	all := []runtime.BuildStep{runtime.BuildLists, runtime.BuildDownload, runtime.BuildUnpack, runtime.BuildInstall,
+		runtime.BuildSetUp, runtime.BuildClean, runtime.BuildWrite}
 	for _, s := range steps {
 		at = append(at, slices.Index(all, s))
 	}
@@ -255,22 +267,22 @@ func TestWeb(t *testing.T) {
 	}
 	root := filepath.Join(dir, "web", newest.Version, "rootfs")
 	t.Logf("%s: %.1f MiB", newest.Version, float64(newest.Bytes)/(1<<20))
-	if newest.Bytes > 200<<20 || !slices.Equal(newest.Services, []string{"nginx", "php"}) {
+	if newest.Bytes > 650<<20 || !slices.Equal(newest.Services, []string{"apache", "caddy", "mariadb", "nginx", "node", "php", "postgresql", "python"}) {
 		t.Errorf("%+v", newest)
 	}
 	for _, gone := range []string{"usr/share/man/man1", "var/lib/apt/lists/auxfiles", "etc/apt/apt.conf.d/99mmdebstrap",
 		"etc/systemd/system/multi-user.target.wants", "usr/bin/systemctl", "etc/php/8.4/fpm/conf.d/20-ffi.ini",
-		"var/www/html", "etc/passwd-"} {
+		"var/www/html", "etc/passwd-", "usr/lib/postgresql/17/lib/llvmjit.so"} {
 		if _, err := os.Lstat(filepath.Join(root, gone)); err == nil {
 			t.Errorf("%s is still there", gone)
 		}
 	}
-	for _, file := range []string{"home/site/www/index.php", "usr/bin/rsync", "usr/bin/nano", "etc/ssl/certs/ca-certificates.crt"} {
+	for _, file := range []string{"home/site/logs/README.txt", "usr/share/petitpont/mariadb/ibdata1", "usr/share/petitpont/postgresql/data/PG_VERSION", "usr/bin/mariadb-dump", "usr/bin/rsync", "usr/bin/nano", "etc/ssl/certs/ca-certificates.crt"} {
 		if _, err := os.Stat(filepath.Join(root, file)); err != nil {
 			t.Error(err)
 		}
 	}
-	owned(t, root, "home/site/www/index.php")
+	owned(t, root, "home/site/logs/README.txt")
 	manifest, err := template.Read(dir, "web", newest.Version)
 	if err != nil {
 		t.Fatal(err)
@@ -286,15 +298,15 @@ const stage = `
 	mount -t tmpfs none "$r/run"; mount -t tmpfs none "$r/tmp"; mount -t proc none "$r/proc"; mount --bind /dev "$r/dev"
 	ip link set lo up
 	head -c 2000000 /dev/zero | tr '\\0' x >"$r/home/site/logs/big.log"; chown 1000:1000 "$r/home/site/logs/big.log"
+	for service; do chroot "$r" sh -c "exec $service" 2>&1 & done
+	get() { curl -sg --retry 50 --retry-delay 0 --retry-max-time 20 --retry-connrefused --retry-all-errors -f "$@"; echo; }
+	get http://127.0.0.1/ -H 'Host: blog.example.org:8080' -H 'Accept-Language: en' | grep -c 'blog.example.org<\|PHP 8' # 2 lines and the title
+	get 'http://[::1]/?lang=fr' | grep -o 'est en ligne'
 	cat >"$r/home/site/www/probe.php" <<'END'
 <?php echo implode(" ", [posix_getuid(), $_SERVER["REMOTE_ADDR"], $_SERVER["PATH_INFO"], $_SERVER["HTTPS"] ?? "plain", extension_loaded("ffi") ? "ffi" : "-"]);
 trigger_error("said so"); session_start();
 END
 	echo secret >"$r/home/site/www/.env"
-	for service; do chroot "$r" sh -c "exec $service" 2>&1 & done
-	get() { curl -sg --retry 50 --retry-delay 0 --retry-max-time 20 --retry-connrefused --retry-all-errors -f "$@"; echo; }
-	get http://127.0.0.1/ -H 'Host: blog.example.org:8080' -H 'Accept-Language: en' | grep -c 'blog.example.org<\|PHP 8' # 2 lines and the title
-	get 'http://[::1]/?lang=fr' | grep -o 'est en ligne'
 	get http://127.0.0.1/probe.php/more -H 'X-Forwarded-For: 2001:db8::7' -H 'X-Forwarded-Proto: https'
 	curl -s -o /dev/null -w '%{http_code}\n' http://127.0.0.1/.env
 	curl -s -o /dev/null -w '%{http_code}\n' http://127.0.0.1/none.php

@@ -66,6 +66,18 @@ func check(r runtime.Recipe) error {
 			return fmt.Errorf("recipe %s: package %q: %w", r.Name, p, runtime.ErrInvalid)
 		}
 	}
+	for name, id := range r.Users {
+		if !nameForm.MatchString(name) || id < 100 || id > 999 {
+			return fmt.Errorf("recipe %s: user %q with number %d: %w", r.Name, name, id, runtime.ErrInvalid)
+		}
+	}
+	for i, t := range r.Trials {
+		for _, name := range t.Services {
+			if _, ok := r.Services[name]; !ok {
+				return fmt.Errorf("recipe %s: trial %d wants service %q: %w", r.Name, i+1, name, runtime.ErrInvalid)
+			}
+		}
+	}
 	for name, s := range r.Services {
 		if !nameForm.MatchString(name) || len(s.Argv) == 0 || s.Argv[0][0] != '/' || s.User == "" || s.Stop == "" {
 			return fmt.Errorf("recipe %s: service %q: %w", r.Name, name, runtime.ErrInvalid)

@@ -119,10 +119,22 @@ func (b *build) env(ctx context.Context) []string {
 			env = append(env, scheme+"_proxy="+proxy)
 		}
 	}
-	if no := os.Getenv("no_proxy"); no != "" {
-		env = append(env, "no_proxy="+no)
+	return append(env, "no_proxy="+b.direct())
+}
+
+// direct is who is asked without the proxy. Tools disagree about the forms: apt and curl both know host names, domains
+// with a leading dot and plain addresses, and nothing else, so an address block is left out rather than misread (R87).
+func (b *build) direct() string {
+	all := []string{"localhost", "127.0.0.1", "::1"}
+	for _, list := range []string{b.options.Direct, os.Getenv("no_proxy"), os.Getenv("NO_PROXY")} {
+		for host := range strings.SplitSeq(list, ",") {
+			host = strings.TrimPrefix(strings.TrimSpace(host), "*")
+			if host != "" && !strings.Contains(host, "/") && !slices.Contains(all, host) {
+				all = append(all, host)
+			}
+		}
 	}
-	return env
+	return strings.Join(all, ",")
 }
 
 func aptProxy(ctx context.Context, scheme string) string {

@@ -2,9 +2,11 @@
 //
 //	DIR/.building-NAME-XXXX/   a build under way, locked by its process
 //	DIR/NAME/20261120-1/rootfs/          owned by the host's root, unshifted
-//	DIR/NAME/20261120-1/manifest.json
+//	DIR/NAME/20261120-1/manifest.json    what it is
+//	DIR/NAME/20261120-1/state.json       tested, published
+//	DIR/.retired-NAME-XXXX/              a version being removed
 //
-// A version appears by one rename, whole and on disk (RULE ATOMIC), and never changes after (RULE PIN).
+// A version appears by one rename, whole and on disk (RULE ATOMIC), and but for its state never changes after (RULE PIN).
 package template
 
 import (
@@ -27,14 +29,16 @@ import (
 	"petitpont/runtime"
 )
 
-// Manifest is manifest.json of a published version.
+// Manifest is manifest.json of a version.
 type Manifest struct {
 	Name     string                     `json:"name"`
 	Version  string                     `json:"version"` // date-number
 	BuiltAt  time.Time                  `json:"builtAt"`
 	Bytes    int64                      `json:"bytes"`  // disk space taken
 	Recipe   string                     `json:"recipe"` // fingerprint of the recipe it was made from
+	Suite    string                     `json:"suite"`
 	Services map[string]runtime.Service `json:"services"`
+	Trials   []runtime.Trial            `json:"trials,omitempty"`
 }
 
 func (m Manifest) template() runtime.Template {
@@ -42,13 +46,19 @@ func (m Manifest) template() runtime.Template {
 		Services: slices.Sorted(maps.Keys(m.Services))}
 }
 
-const building = ".building-"
+const (
+	building = ".building-"
+	retired  = ".retired-"
+)
 
 var versionForm = regexp.MustCompile(`^[0-9]{8}-[1-9][0-9]{0,4}$`)
 
 // Read returns the manifest of a version.
 func Read(dir, name, version string) (Manifest, error) {
 	m := Manifest{}
+	if !nameForm.MatchString(name) || !versionForm.MatchString(version) {
+		return m, fmt.Errorf("template %.40q@%.40q: %w", name, version, runtime.ErrNoTemplate)
+	}
 	b, err := os.ReadFile(filepath.Join(dir, name, version, "manifest.json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return m, fmt.Errorf("template %s@%s: %w", name, version, runtime.ErrNoTemplate)
@@ -71,20 +81,38 @@ func Newest(dir, name string) (runtime.Template, error) {
 	if err != nil {
 		return runtime.Template{}, err
 	}
-	if len(all) == 0 {
-		return runtime.Template{}, fmt.Errorf("template %s: %w", name, runtime.ErrNoTemplate)
+	for _, v := range slices.Backward(all) {
+		s, err := ReadState(dir, name, v)
+		if err != nil {
+			return runtime.Template{}, err
+		}
+		if s.Published {
+			m, err := Read(dir, name, v)
+			return m.template(), err
+		}
 	}
-	m, err := Read(dir, name, all[len(all)-1])
-	return m.template(), err
+	return runtime.Template{}, fmt.Errorf("template %s: %w", name, runtime.ErrNoTemplate)
 }
 
 // List returns every published version, oldest first within a name. No folder is no template.
 func List(dir string) ([]runtime.Template, error) {
+	all, err := Versions(dir)
+	var list []runtime.Template
+	for _, v := range all {
+		if v.Published {
+			list = append(list, v.Template)
+		}
+	}
+	return list, err
+}
+
+// Versions returns every version in any stage, oldest first within a name. How many sites it has is not known here.
+func Versions(dir string) ([]runtime.Version, error) {
 	names, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list templates: %w", err)
 	}
-	var list []runtime.Template
+	var list []runtime.Version
 	for _, n := range names {
 		if !nameForm.MatchString(n.Name()) || !n.IsDir() {
 			continue
@@ -94,17 +122,26 @@ func List(dir string) ([]runtime.Template, error) {
 			return nil, err
 		}
 		for _, v := range all {
-			m, err := Read(dir, n.Name(), v)
+			one, err := version(dir, n.Name(), v)
 			if err != nil {
 				return nil, err
 			}
-			list = append(list, m.template())
+			list = append(list, one)
 		}
 	}
 	return list, nil
 }
 
-// versions are the published versions of a name, oldest first.
+func version(dir, name, v string) (runtime.Version, error) {
+	m, err := Read(dir, name, v)
+	if err != nil {
+		return runtime.Version{}, err
+	}
+	s, err := ReadState(dir, name, v)
+	return runtime.Version{Template: m.template(), Published: s.Published, TestedAt: s.TestedAt, Fault: s.Fault}, err
+}
+
+// versions are those of a name, oldest first.
 func versions(dir, name string) ([]string, error) {
 	entries, err := os.ReadDir(filepath.Join(dir, name))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -133,14 +170,12 @@ func split(version string) (day string, n int) {
 	return day, n
 }
 
-// Sweep removes what builds left that were killed. A build under way holds a lock and is let be.
+// Sweep removes what builds and retirements left that were killed. A build under way holds a lock and is let be.
 func Sweep(dir string) error {
-	left, err := filepath.Glob(filepath.Join(dir, building+"*"))
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, path := range left {
+	built, err1 := filepath.Glob(filepath.Join(dir, building+"*"))
+	gone, err2 := filepath.Glob(filepath.Join(dir, retired+"*"))
+	errs := []error{err1, err2}
+	for _, path := range slices.Concat(built, gone) {
 		lock, err := lockDir(path)
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			continue

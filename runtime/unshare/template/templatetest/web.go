@@ -13,7 +13,7 @@ import (
 )
 
 // Web returns a templates folder that holds the web template of the recipe as it is now. It is built when it is
-// missing, which takes half a minute, and shared by all tests: nobody may write to it. The folder is
+// missing, which takes a minute or two, and shared by all tests: nobody may write to it. The folder is
 // $PETITPONT_TEST_CACHE/templates, by default below /var/tmp/petitpont-test.
 func Web(t testing.TB) string {
 	t.Helper()
@@ -41,7 +41,11 @@ func Web(t testing.TB) string {
 		t.Fatal(err)
 	}
 	t.Logf("building the web template in %s", dir)
-	if _, err := template.Build(context.Background(), recipe, template.Options{Dir: dir}); err != nil {
+	built, err := template.Build(context.Background(), recipe, template.Options{Dir: dir})
+	if err == nil {
+		err = template.Publish(dir, built.Name, built.Version)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	return dir

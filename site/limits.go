@@ -1,0 +1,220 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"petitpont/runtime"
+)
+
+// Limits are what one site is held to, and why.
+type Limits struct {
+	Held runtime.Limits // what holds: the plan's, with the site's own over it
+	Plan runtime.Limits
+	Own  runtime.Limits // set for this site by an admin; zero where the plan's holds
+}
+
+// Special tells whether an admin gave the site limits of its own.
+func (l Limits) Special() bool { return l.Own != runtime.Limits{} }
+
+// leastLimits are what a site can live with.
+var leastLimits = runtime.Limits{Disk: 64 << 20, Inodes: 1024, Memory: 64 << 20, CPU: 50, Procs: 16}
+
+// mostLimits catch a slip of the finger before the kernel or the host's disk does.
+var mostLimits = runtime.Limits{Disk: 16 << 40, Inodes: 1 << 31, Memory: 1 << 40, CPU: 1_000_000, Procs: 1 << 20}
+
+// overlay are the limits of base, but for what own says otherwise. What own knows nothing of stays the plan's, so a new
+// kind of limit needs no word here until an admin may change it for one site.
+func overlay(base, own runtime.Limits) runtime.Limits {
+	base.Memory = orDefault(own.Memory, base.Memory)
+	base.CPU = orDefault(own.CPU, base.CPU)
+	base.Procs = orDefault(own.Procs, base.Procs)
+	base.Disk = orDefault(own.Disk, base.Disk)
+	return base
+}
+
+// limits are what holds for a site.
+func (v *Service) limits(s Site) runtime.Limits { return overlay(v.plan(s.Role).Limits, s.Own) }
+
+// Limits tells what a site of the person is held to.
+func (v *Service) Limits(_ context.Context, who Identity, name string) (Limits, error) {
+	e, err := v.find(who, name)
+	if err != nil {
+		return Limits{}, err
+	}
+	s := e.snapshot()
+	return Limits{Held: v.limits(s), Plan: v.plan(s.Role).Limits, Own: s.Own}, nil
+}
+
+// SetLimits gives a site limits of its own, at once and also while it runs; zero fields follow the plan. Only for
+// admins: CodeForbidden otherwise. CodeLimitSize and CodeLimitCount refuse what no site can live with, CodeDiskShrinks a
+// smaller disk than it has, CodeDiskGrow one that the host has no room for. After an error all is as it was.
+func (v *Service) SetLimits(ctx context.Context, who Identity, name string, own runtime.Limits) error {
+	if !who.Admin {
+		return &Error{Code: CodeForbidden}
+	}
+	e, err := v.find(who, name)
+	if err != nil {
+		return err
+	}
+	e.limiting.Lock() // one after the other: what is stored in the end is what holds
+	defer e.limiting.Unlock()
+	s := e.snapshot()
+	if err := v.mayLimit(ctx, s, own); err != nil {
+		return err
+	}
+	if err := v.hold(ctx, e, overlay(v.plan(s.Role).Limits, own)); err != nil {
+		return v.limitError(s, err)
+	}
+	v.cfg.Log.Info("limits changed", "site", e.id, "by", who.Login, "limits", own)
+	return v.promise(ctx, e, func(s *Site) error { s.Own = own; return nil })
+}
+
+func (v *Service) mayLimit(ctx context.Context, s Site, own runtime.Limits) error {
+	for _, c := range []struct {
+		what              string
+		size              bool
+		value, least, top int64
+	}{
+		{"memory", true, own.Memory, leastLimits.Memory, mostLimits.Memory},
+		{"disk", true, own.Disk, leastLimits.Disk, mostLimits.Disk},
+		{"cpu", false, int64(own.CPU), int64(leastLimits.CPU), int64(mostLimits.CPU)},
+		{"procs", false, int64(own.Procs), int64(leastLimits.Procs), int64(mostLimits.Procs)},
+	} {
+		if c.value != 0 && (c.value < c.least || c.value > c.top) {
+			return badLimit(c.what, c.size, c.least, c.top)
+		}
+	}
+	return v.mayShrink(ctx, s, own.Disk)
+}
+
+func badLimit(what string, size bool, least, most int64) *Error {
+	code := CodeLimitCount
+	if size {
+		code = CodeLimitSize
+	}
+	return &Error{Code: code, Args: Args{"limit": what, "least": strconv.FormatInt(least, 10), "most": strconv.FormatInt(most, 10)}}
+}
+
+// mayShrink refuses a smaller disk than the site has: the file system on it would be cut off. Saying nothing of the disk
+// is always allowed, and keeps what it has.
+func (v *Service) mayShrink(ctx context.Context, s Site, disk int64) error {
+	if disk == 0 {
+		return nil
+	}
+	u, err := v.cfg.Driver.Usage(ctx, string(s.ID))
+	if err != nil && !errors.Is(err, runtime.ErrNotExist) {
+		return v.runtimeError(s, err)
+	}
+	const grain = 4 << 20 // a file system is a little smaller than the disk it is on
+	has := max(v.limits(s).Disk, u.DiskMax)
+	if disk < has-grain {
+		return &Error{Code: CodeDiskShrinks, Args: Args{"s": s.Name, "size": strconv.FormatInt(has, 10)}}
+	}
+	return nil
+}
+
+func (v *Service) limitError(s Site, err error) error {
+	if errors.Is(err, runtime.ErrNoSpace) {
+		return &Error{Code: CodeDiskGrow, Args: Args{"s": s.Name}, Err: err}
+	}
+	if errors.Is(err, errOvertaken) { // by its deletion
+		return busy(Site{Name: s.Name, State: Deleting})
+	}
+	var known *Error
+	if errors.As(err, &known) {
+		return known
+	}
+	return v.runtimeError(s, err)
+}
+
+// holding is limits on their way to the driver. Whoever waits for them looks at err once done is closed.
+type holding struct {
+	limits runtime.Limits
+	done   chan struct{}
+	err    error
+}
+
+func newHolding(l runtime.Limits) *holding { return &holding{limits: l, done: make(chan struct{})} }
+
+func (h *holding) end(err error) {
+	h.err = err
+	close(h.done)
+}
+
+// hold has the driver hold a site to l, in a turn of its own: calls about one site never overlap. A site that has no
+// disk yet is made with them.
+func (v *Service) hold(ctx context.Context, e *entry, l runtime.Limits) error {
+	h := newHolding(l)
+	e.mu.Lock()
+	switch unmade := e.site.MadeAt.IsZero(); {
+	case e.site.Want == Gone, unmade && e.turn != nil:
+		defer e.mu.Unlock()
+		return busy(e.site)
+	case unmade: // what making it left is taken back: it is tried again with the limits of then
+		e.mu.Unlock()
+		return nil
+	}
+	e.supersede(h)
+	v.kick(e)
+	e.mu.Unlock()
+	select {
+	case <-h.done:
+		return h.err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-v.ctx.Done():
+		return &Error{Code: CodeRuntimeDown}
+	}
+}
+
+// supersede makes h the limits to hold next; those that had not been begun are no longer wanted. e.mu is held.
+func (e *entry) supersede(h *holding) {
+	if e.holding != nil {
+		e.holding.end(errOvertaken)
+	}
+	e.holding = h
+}
+
+// runLimit hands them to the driver.
+func (v *Service) runLimit(ctx context.Context, e *entry, h *holding) result {
+	return result{err: v.cfg.Driver.SetLimits(ctx, string(e.id), h.limits)}
+}
+
+// finishLimit remembers what the driver now holds; State is as it was. e.mu is held.
+func (v *Service) finishLimit(e *entry, t *turn, r result) error {
+	if r.err == nil {
+		e.told = t.holding.limits
+	} else {
+		v.cfg.Log.Error("limit site", "site", e.id, "err", r.err)
+	}
+	t.holding.end(r.err)
+	return r.err
+}
+
+// renew asks for the limits to be set when they may have changed since the driver was told: the plans of an earlier
+// process may have been others. e.mu is held.
+func (v *Service) renew(e *entry) {
+	if want := v.limits(e.site); e.holding == nil && e.told != want {
+		e.holding = newHolding(want)
+	}
+}
+
+// keepUp sets the limits of a site that is about to start, when they may have changed. That they cannot be set keeps no
+// site from starting: the old ones hold on.
+func (v *Service) keepUp(ctx context.Context, e *entry) {
+	e.mu.Lock()
+	want, held := v.limits(e.site), e.told
+	e.mu.Unlock()
+	if want == held {
+		return
+	}
+	if err := v.cfg.Driver.SetLimits(ctx, string(e.id), want); err != nil {
+		v.cfg.Log.Warn("limit site before its start", "site", e.id, "err", err)
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.told = want
+}

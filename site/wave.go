@@ -1,0 +1,138 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"time"
+
+	"petitpont/runtime"
+)
+
+// Wave moves the sites of a template from older versions to a newer one: each by itself, at its next start, so that
+// nothing that runs is touched. A site with packages of its own stays where it is, and is listed.
+type Wave struct {
+	Template string
+	Version  string   // where it goes
+	Older    []string // versions it comes from
+	BeganAt  time.Time
+}
+
+// WaveState is how far a wave has come.
+type WaveState struct {
+	Wave
+	Waiting []string // names of the sites that have not started since
+	Kept    []string // names of those whose packages were changed
+}
+
+// MoveSites begins a wave to a published version, in the place of an earlier one of its template. It returns how many
+// sites will move. For admins.
+func (v *Service) MoveSites(ctx context.Context, who Identity, name, version string) (int, error) {
+	k, x, err := v.version(ctx, who, name, version)
+	if err != nil {
+		return 0, err
+	}
+	if !x.Published {
+		return 0, &Error{Code: CodeTemplateNew, Args: Args{"v": name + "@" + version}}
+	}
+	all, err := k.Versions(ctx)
+	if err != nil {
+		return 0, v.templateError(x.Template, err)
+	}
+	w := Wave{Template: name, Version: version, Older: olderThan(all, x), BeganAt: v.cfg.Now()}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	if err := v.cfg.Store.SetWave(ctx, w); err != nil {
+		return 0, err
+	}
+	v.mu.Lock()
+	v.waves[name] = w
+	v.mu.Unlock()
+	n := len(v.waveState(w, v.pinned()).Waiting)
+	v.cfg.Log.Info("wave begins", "template", name, "version", version, "sites", strconv.Itoa(n), "by", who.Login)
+	return n, nil
+}
+
+// olderThan are the versions of the same name that stand before x: they are listed oldest first.
+func olderThan(all []runtime.Version, x runtime.Version) []string {
+	older := []string{}
+	for _, y := range all {
+		switch {
+		case y.Name != x.Name:
+		case y.Template.Version == x.Template.Version:
+			return older
+		default:
+			older = append(older, y.Template.Version)
+		}
+	}
+	return older
+}
+
+func (v *Service) waveStates(pinned map[string][]string) []WaveState {
+	v.mu.RLock()
+	var all []Wave
+	for _, w := range v.waves {
+		all = append(all, w)
+	}
+	v.mu.RUnlock()
+	slices.SortFunc(all, func(a, b Wave) int { return b.BeganAt.Compare(a.BeganAt) })
+	states := make([]WaveState, 0, len(all))
+	for _, w := range all {
+		states = append(states, v.waveState(w, pinned))
+	}
+	return states
+}
+
+func (v *Service) waveState(w Wave, pinned map[string][]string) WaveState {
+	s := WaveState{Wave: w}
+	for _, older := range w.Older {
+		for _, name := range pinned[w.Template+"@"+older] {
+			e := v.named(name)
+			switch {
+			case e == nil:
+			case e.snapshot().Kept == w.Version:
+				s.Kept = append(s.Kept, name)
+			default:
+				s.Waiting = append(s.Waiting, name)
+			}
+		}
+	}
+	slices.Sort(s.Waiting)
+	slices.Sort(s.Kept)
+	return s
+}
+
+// wave is the one a site is to follow; false when there is none, or it has tried.
+func (v *Service) wave(e *entry) (Wave, bool) {
+	e.mu.Lock()
+	on, kept, of := e.pinned, e.site.Kept, e.site.Stack.Template
+	e.mu.Unlock()
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	w, ok := v.waves[of]
+	return w, ok && kept != w.Version && slices.Contains(w.Older, on)
+}
+
+// followWave moves a site that is about to start to the version its template's wave goes to. Whatever comes of it, the
+// site starts.
+func (v *Service) followWave(ctx context.Context, e *entry) {
+	w, ok := v.wave(e)
+	if !ok || v.cfg.Keeper == nil {
+		return
+	}
+	err := v.cfg.Keeper.Move(ctx, string(e.id), w.Version)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case err == nil:
+		v.cfg.Log.Info("site moved to a newer version", "site", e.id, "from", e.pinned, "to", w.Version)
+		e.pinned, e.site.Kept = w.Version, ""
+		e.dirty = true
+	case errors.Is(err, runtime.ErrChanged):
+		v.cfg.Log.Info("site keeps its version: it has packages of its own", "site", e.id, "on", e.pinned)
+		e.site.Kept, e.dirty = w.Version, true
+	default:
+		v.cfg.Log.Warn("move site to a newer version", "site", e.id, "to", w.Version, "err", err)
+	}
+}

@@ -1,0 +1,103 @@
+package views
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"petitpont/site"
+)
+
+// HealthPage is P22.
+type HealthPage struct {
+	Region
+	site.Health
+}
+
+// verdict is a state of a part or a probe: a word, a shape and a tone.
+type verdict struct{ Key, Icon, Tone string }
+
+var (
+	worksVerdict   = verdict{"health.works", "check-circle", "green"}
+	failsVerdict   = verdict{"health.fails", "exclamation-triangle", "red"}
+	enoughVerdict  = verdict{"health.enough", "check-circle", "green"}
+	shortVerdict   = verdict{"health.short", "exclamation-triangle", "amber"}
+	blockedVerdict = verdict{"probe.blocked", "shield-check", "green"}
+	openVerdict    = verdict{"probe.open", "exclamation-triangle", "red"}
+	errorVerdict   = verdict{"probe.error", "x-circle", "amber"}
+	unknownVerdict = verdict{"probe.unknown", "question-circle", "grey"}
+	noneVerdict    = verdict{"probe.none", "square", "grey"}
+)
+
+func verdictOf(p site.Part, s site.Storage) verdict {
+	switch {
+	case p.Name == "storage" && s.Overcommitted:
+		return shortVerdict
+	case p.Err != nil:
+		return failsVerdict
+	case p.Name == "storage":
+		return enoughVerdict
+	}
+	return worksVerdict
+}
+
+// detail is what there is to say about a part: why it fails, or how well it does. Its errors are for admins.
+func (h HealthPage) detail(ctx context.Context, p site.Part) string {
+	switch {
+	case p.Name == "storage" && h.Storage.Volume > 0:
+		return t(ctx, "health.promised", "p", size(ctx, h.Storage.Promised), "u", size(ctx, h.Storage.Used), "v", size(ctx, h.Storage.Volume))
+	case p.Err != nil:
+		return cause(ctx, p.Err)
+	}
+	return t(ctx, "health.took", "t", fmt.Sprintf("%d%sms", max(1, p.Took.Milliseconds()), nbsp))
+}
+
+// cause is a sentence when there is one, else the error itself.
+func cause(ctx context.Context, err error) string {
+	var known *site.Error
+	if !errors.As(err, &known) {
+		return err.Error()
+	}
+	s := Sentence(ctx, known.Code, known.Args)
+	if known.Err != nil {
+		s += " (" + known.Err.Error() + ")"
+	}
+	return s
+}
+
+// probeVerdict is what became of an attack.
+func probeVerdict(result string) verdict {
+	switch result {
+	case "blocked":
+		return blockedVerdict
+	case "open":
+		return openVerdict
+	case "error":
+		return errorVerdict
+	case "":
+		return noneVerdict
+	}
+	return unknownVerdict
+}
+
+// passed counts the attacks that were not blocked.
+func passed(c *site.Selfcheck) (n int) {
+	for _, p := range c.Probes {
+		if probeVerdict(p.Root).Tone == "red" || probeVerdict(p.Web).Tone == "red" {
+			n++
+		}
+	}
+	return n
+}
+
+// found says what the last selfcheck came to.
+func found(ctx context.Context, c *site.Selfcheck) (text string, well bool) {
+	total, open := fmt.Sprint(len(c.Probes)), passed(c)
+	switch {
+	case c.OK && open == 0:
+		return t(ctx, "health.check-ok", "n", total), true
+	case open == 0:
+		return t(ctx, "health.check-part"), false
+	}
+	return t(ctx, "health.check-bad", "n", total, "open", fmt.Sprint(open)), false
+}

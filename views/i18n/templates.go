@@ -1,0 +1,98 @@
+package i18n
+
+// What sites are made from, for administrators (P20).
+func init() {
+	add(map[string]Entry{
+		"tpl.title":        {"Modèles", "Templates"},
+		"tpl.lead":         {"Chaque site garde la version dont il est parti. Une nouvelle version est construite, essayée par un site jetable, puis publiée : les nouveaux sites la prennent.", "Each site keeps the version it began with. A new version is built, tried by a throw-away site, then published: new sites take it."},
+		"tpl.build":        {"Construire une version", "Build a version"},
+		"tpl.build-what":   {"Construire une version de {t}", "Build a version of {t}"},
+		"tpl.empty":        {"Aucune version n'est encore construite. La première prend de 2 à 5 minutes.", "No version has been built yet. The first takes 2 to 5 minutes."},
+		"tpl.version":      {"Version", "Version"},
+		"tpl.size":         {"Taille", "Size"},
+		"tpl.built":        {"Construite", "Built"},
+		"tpl.state":        {"État", "State"},
+		"tpl.tested":       {"Essai", "Test"},
+		"tpl.sites":        {"Sites", "Sites"},
+		"tpl.sites-who":    {"Sites en version {v}", "Sites on version {v}"},
+		"tpl.actions":      {"Actions", "Actions"},
+		"tpl.published":    {"Publiée", "Published"},
+		"tpl.default":      {"Publiée, par défaut", "Published, default"},
+		"tpl.draft":        {"Brouillon", "Draft"},
+		"tpl.passed":       {"Réussi {t}", "Passed {t}"},
+		"tpl.failed":       {"Échoué", "Failed"},
+		"tpl.untested":     {"Pas encore essayée", "Not tried yet"},
+		"tpl.test":         {"Essayer", "Test"},
+		"tpl.test-what":    {"Essayer {v}", "Test {v}"},
+		"tpl.publish":      {"Publier", "Publish"},
+		"tpl.publish-what": {"Publier {v}", "Publish {v}"},
+		"tpl.retire":       {"Retirer…", "Withdraw…"},
+		"tpl.retire-what":  {"Retirer {v}…", "Withdraw {v}…"},
+		"tpl.move":         {"Mettre à jour {n} sites…", "Update {n} sites…"},
+		"tpl.move-one":     {"Mettre à jour 1 site…", "Update 1 site…"},
+		"tpl.more":         {"et {n} autres", "and {n} more"},
+		"tpl.none":         {"aucun", "none"},
+
+		"tpl.work-building": {"Construction de {t}", "Building {t}"},
+		"tpl.work-testing":  {"Essai de {t}", "Testing {t}"},
+		"tpl.work-built":    {"La version {v} est construite et essayée.", "Version {v} is built and tested."},
+		"tpl.work-leave":    {"Vous pouvez fermer cette page, le travail continue.", "You can close this page, the work goes on."},
+		"tpl.work-since":    {"depuis {t}", "for {t}"},
+		"tpl.work-bytes":    {"{u} écrits", "{u} written"},
+		"build.lists":       {"Lecture des listes de paquets", "Reading package lists"},
+		"build.download":    {"Téléchargement des paquets", "Downloading packages"},
+		"build.unpack":      {"Système de base", "Base system"},
+		"build.install":     {"Installation des paquets", "Installing packages"},
+		"build.setup":       {"Réglages et vérifications", "Setting up and checking"},
+		"build.clean":       {"Retrait du superflu", "Removing what is not needed"},
+		"build.write":       {"Écriture sur le disque", "Writing to disk"},
+		"build.test":        {"Essai par un site jetable", "Trying it with a throw-away site"},
+
+		"tpl.wave":         {"Mise à jour vers {v}", "Update to {v}"},
+		"tpl.wave-lead":    {"Chaque site passe à cette version de lui-même, à son prochain démarrage.", "Each site moves to this version by itself, at its next start."},
+		"tpl.wave-done":    {"Plus aucun site n'attend.", "No site is waiting any more."},
+		"tpl.wave-waiting": {"Attendent leur prochain démarrage ({n})", "Waiting for their next start ({n})"},
+		"tpl.wave-kept":    {"Gardent leur version, car leurs paquets ont été modifiés ({n})", "Keep their version, because their packages were changed ({n})"},
+
+		"retire.title":   {"Retirer la version {v} ?", "Withdraw version {v}?"},
+		"retire.text":    {"Elle est effacée du serveur. Aucun site ne l'utilise ; les sites des autres versions ne changent pas.", "It is erased from the server. No site uses it; the sites of other versions do not change."},
+		"retire.used":    {"Des sites l'utilisent encore ({n}) ; elle ne peut pas être retirée.", "Sites still use it ({n}); it cannot be withdrawn."},
+		"retire.button":  {"Retirer la version", "Withdraw the version"},
+		"move.title":     {"Mettre à jour {n} sites vers {v} ?", "Update {n} sites to {v}?"},
+		"move.title-one": {"Mettre à jour 1 site vers {v} ?", "Update 1 site to {v}?"},
+		"move.text":      {"Aucun site n'est coupé : chacun passe à la nouvelle version à son prochain démarrage. Ceux dont les paquets ont été modifiés gardent la leur et sont listés ici.", "No site is interrupted: each one moves to the new version at its next start. Those whose packages were changed keep theirs and are listed here."},
+		"move.none":      {"Aucun site n'est en retard sur cette version.", "No site is behind this version."},
+		"move.button":    {"Mettre à jour", "Update"},
+
+		"said.tpl-build":   {"Construction de {v} lancée.", "Build of {v} started."},
+		"said.tpl-test":    {"Essai de {v} lancé.", "Test of {v} started."},
+		"said.tpl-publish": {"{v} est publiée.", "{v} is published."},
+		"said.tpl-retire":  {"{v} est retirée.", "{v} is withdrawn."},
+		"said.tpl-move":    {"Mise à jour vers {v} lancée : {n} en attente de leur prochain démarrage.", "Update to {v} started: {n} waiting for their next start."},
+
+		"error.template-used": {
+			"{v} est encore utilisée ({n}) : {sites}. La version n'a pas été retirée.",
+			"{v} is still in use ({n}): {sites}. The version was not withdrawn.",
+		},
+		"error.template-new": {
+			"{v} n'a pas réussi son essai ; elle n'a pas été publiée. Essayez-la d'abord.",
+			"{v} has not passed its test, so it was not published. Test it first.",
+		},
+		"error.template-busy": {
+			"Une version de {v} est déjà en construction ou à l'essai. Attendez qu'elle soit finie.",
+			"A version of {v} is already being built or tested. Wait until it is done.",
+		},
+		"error.template-test": {
+			"L'essai de {v} a échoué. Elle ne peut pas être publiée ; les sites ne sont pas touchés.",
+			"The test of {v} failed. It cannot be published; sites are not affected.",
+		},
+		"error.template-build": {
+			"La construction de {t} a échoué. Rien n'en est resté ; les sites ne sont pas touchés.",
+			"The build of {t} failed. Nothing of it was kept; sites are not affected.",
+		},
+		"error.no-version": {
+			"La version {v} n'existe pas, ou n'existe plus. Rien n'a été modifié.",
+			"Version {v} does not exist, or no longer does. Nothing was changed.",
+		},
+	})
+}

@@ -1,0 +1,70 @@
+package views
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"petitpont/runtime"
+	"petitpont/site"
+)
+
+// LimitsForm is what was typed into the form of a site's limits, field by field, and what there is to say about it.
+type LimitsForm struct {
+	site.Limits
+	Typed map[string]string // by field; nil when nothing was
+	Fault string
+	Blame string // the field at fault; "" when none is
+}
+
+// limitField is one field of the form.
+type limitField struct {
+	Name string
+	unit int64 // what the field counts in
+	of   func(runtime.Limits) int64
+}
+
+// LimitFields are the limits an admin may change for one site, with the unit they are typed in.
+var LimitFields = []limitField{
+	{"memory", 1 << 20, func(l runtime.Limits) int64 { return l.Memory }},
+	{"cpu", 10, func(l runtime.Limits) int64 { return int64(l.CPU) }},
+	{"procs", 1, func(l runtime.Limits) int64 { return int64(l.Procs) }},
+	{"disk", 1 << 20, func(l runtime.Limits) int64 { return l.Disk }},
+}
+
+// Unit is how much one stands for: bytes, thousandths of a core, processes.
+func (f limitField) Unit() int64 { return f.unit }
+
+// value is what stands in a field.
+func (f LimitsForm) value(x limitField) string {
+	if f.Typed != nil {
+		return f.Typed[x.Name]
+	}
+	if n := x.of(f.Own); n > 0 {
+		return fmt.Sprint(n / x.unit)
+	}
+	return ""
+}
+
+// plan says what the role gives.
+func (f LimitsForm) plan(ctx context.Context, x limitField) string {
+	n := x.of(f.Plan)
+	key := "limit.plan"
+	if x.Name == "disk" {
+		key = "limit.disk-hint"
+	}
+	return t(ctx, key, "n", measured(ctx, "", x.Name, n))
+}
+
+// processor says what processor time was used, of what may be.
+func processor(ctx context.Context, spent time.Duration, limit int) string {
+	return t(ctx, "over.cpu-of", "t", spentTime(ctx, spent), "n", count(ctx, int64(limit)/10))
+}
+
+// spentTime says a processor time: 3,2 s, then 14 min.
+func spentTime(ctx context.Context, d time.Duration) string {
+	if d < time.Minute {
+		return seconds(ctx, d)
+	}
+	return lasting(ctx, d)
+}
