@@ -9,8 +9,8 @@ import (
 	"os"
 
 	"petitpont/runtime/unshare/files"
-	"petitpont/runtime/unshare/probe"
 	"petitpont/runtime/unshare/packages"
+	"petitpont/runtime/unshare/probe"
 	"petitpont/runtime/unshare/stage"
 )
 
