@@ -130,13 +130,14 @@ func TestAdminChangesLimits(t *testing.T) {
 	p := newPanel(t)
 	p.sites.Put("eleve", "blog", site.Awake, nil)
 	b := p.signedIn("admin")
-	b.get("/s/blog").want(t, 200, "Limits of this site", `placeholder="256"`, "Rule of the role: 256\u00a0MB", "6 of 128").lacks(t, "Go back to the rules")
+	b.get("/s/blog").lacks(t, "The disk will grow").want(t, 200, "Limits of this site", `placeholder="256"`, "Rule of the role: 256\u00a0MB", "6 of 128").lacks(t, "Go back to the rules")
 	b.post("/s/blog/limits", "memory", " 512 ", "cpu", "150", "procs", "200", "disk", "2048").goesTo(t, "/s/blog")
 	s, _ := p.sites.Find(t.Context(), site.Identity{Admin: true}, "blog")
 	if want := (runtime.Limits{Memory: 512 << 20, CPU: 1500, Procs: 200, Disk: 2 << 30}); s.Own != want {
 		t.Errorf("%+v", s.Own)
 	}
-	b.get("/s/blog").want(t, 200, "Limits of blog applied.", `value="512"`, `value="150"`, `value="2048"`, "6 of 200", "Go back to the rules")
+	b.get("/s/blog").want(t, 200, "Limits of blog applied.", `value="512"`, `value="150"`, `value="2048"`, "6 of 200", "Go back to the rules",
+		"The disk will grow to 2\u00a0GB at the next start of the site.")
 	b.post("/s/blog/limits", "memory", "512", "reset", "1").goesTo(t, "/s/blog")
 	if s, _ := p.sites.Find(t.Context(), site.Identity{Admin: true}, "blog"); s.Own != (runtime.Limits{}) {
 		t.Errorf("%+v", s.Own)
