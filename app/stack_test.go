@@ -155,10 +155,14 @@ func TestRefusedLimitsKeepWhatWasTyped(t *testing.T) {
 		"below zero":       {"procs", "-3", nil, 422, "Type a whole number"},
 		"out of all range": {"disk", "99999999999", nil, 422, "Type a whole number"},
 		"a smaller disk":   {"disk", "12", nil, 422, "is 1\u00a0GB and can only grow. Nothing was changed."},
-		"too little": {"memory", "1", &site.Error{Code: site.CodeLimitSize, Args: site.Args{"limit": "memory", "least": "67108864", "most": "1099511627776"}},
-			422, "Memory: between 64\u00a0MB and 1\u00a0TB."},
-		"too few": {"cpu", "1", &site.Error{Code: site.CodeLimitCount, Args: site.Args{"limit": "cpu", "least": "50", "most": "1000000"}},
-			422, "Processor: between 5% and 100,000%."},
+		"too little": {
+			"memory", "1", &site.Error{Code: site.CodeLimitSize, Args: site.Args{"limit": "memory", "least": "67108864", "most": "1099511627776"}},
+			422, "Memory: between 64\u00a0MB and 1\u00a0TB.",
+		},
+		"too few": {
+			"cpu", "1", &site.Error{Code: site.CodeLimitCount, Args: site.Args{"limit": "cpu", "least": "50", "most": "1000000"}},
+			422, "Processor: between 5% and 100,000%.",
+		},
 		"no room": {"disk", "4096", &site.Error{Code: site.CodeDiskGrow, Args: site.Args{"s": "blog"}}, 507, "does not have enough disk left to enlarge"},
 		"down":    {"memory", "512", &site.Error{Code: site.CodeRuntimeDown}, 503, "is not answering"},
 	} {
