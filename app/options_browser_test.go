@@ -53,7 +53,7 @@ func TestASecretIsShownOnDemand(t *testing.T) {
 
 func TestAVersionIsWithdrawnInADialog(t *testing.T) {
 	p, b := shelved(t)
-	s := b.panel.screen("admin")
+	s := b.screen("admin")
 	s.open("/admin/templates")
 	s.do(chromedp.Click(`[aria-label="Withdraw… Withdraw web@20261120-2…"]`))
 	s.until("document.querySelector('#dialog').open")

@@ -130,13 +130,14 @@ func TestAdminChangesLimits(t *testing.T) {
 	p := newPanel(t)
 	p.sites.Put("eleve", "blog", site.Awake, nil)
 	b := p.signedIn("admin")
-	b.get("/s/blog").want(t, 200, "Limits of this site", `placeholder="256"`, "Rule of the role: 256\u00a0MB", "6 of 128").lacks(t, "Go back to the rules")
+	b.get("/s/blog").lacks(t, "The disk will grow").want(t, 200, "Limits of this site", `placeholder="256"`, "Rule of the role: 256\u00a0MB", "6 of 128").lacks(t, "Go back to the rules")
 	b.post("/s/blog/limits", "memory", " 512 ", "cpu", "150", "procs", "200", "disk", "2048").goesTo(t, "/s/blog")
 	s, _ := p.sites.Find(t.Context(), site.Identity{Admin: true}, "blog")
 	if want := (runtime.Limits{Memory: 512 << 20, CPU: 1500, Procs: 200, Disk: 2 << 30}); s.Own != want {
 		t.Errorf("%+v", s.Own)
 	}
-	b.get("/s/blog").want(t, 200, "Limits of blog applied.", `value="512"`, `value="150"`, `value="2048"`, "6 of 200", "Go back to the rules")
+	b.get("/s/blog").want(t, 200, "Limits of blog applied.", `value="512"`, `value="150"`, `value="2048"`, "6 of 200", "Go back to the rules",
+		"The disk will grow to 2\u00a0GB at the next start of the site.")
 	b.post("/s/blog/limits", "memory", "512", "reset", "1").goesTo(t, "/s/blog")
 	if s, _ := p.sites.Find(t.Context(), site.Identity{Admin: true}, "blog"); s.Own != (runtime.Limits{}) {
 		t.Errorf("%+v", s.Own)
@@ -154,10 +155,14 @@ func TestRefusedLimitsKeepWhatWasTyped(t *testing.T) {
 		"below zero":       {"procs", "-3", nil, 422, "Type a whole number"},
 		"out of all range": {"disk", "99999999999", nil, 422, "Type a whole number"},
 		"a smaller disk":   {"disk", "12", nil, 422, "is 1\u00a0GB and can only grow. Nothing was changed."},
-		"too little": {"memory", "1", &site.Error{Code: site.CodeLimitSize, Args: site.Args{"limit": "memory", "least": "67108864", "most": "1099511627776"}},
-			422, "Memory: between 64\u00a0MB and 1\u00a0TB."},
-		"too few": {"cpu", "1", &site.Error{Code: site.CodeLimitCount, Args: site.Args{"limit": "cpu", "least": "50", "most": "1000000"}},
-			422, "Processor: between 5% and 100,000%."},
+		"too little": {
+			"memory", "1", &site.Error{Code: site.CodeLimitSize, Args: site.Args{"limit": "memory", "least": "67108864", "most": "1099511627776"}},
+			422, "Memory: between 64\u00a0MB and 1\u00a0TB.",
+		},
+		"too few": {
+			"cpu", "1", &site.Error{Code: site.CodeLimitCount, Args: site.Args{"limit": "cpu", "least": "50", "most": "1000000"}},
+			422, "Processor: between 5% and 100,000%.",
+		},
 		"no room": {"disk", "4096", &site.Error{Code: site.CodeDiskGrow, Args: site.Args{"s": "blog"}}, 507, "does not have enough disk left to enlarge"},
 		"down":    {"memory", "512", &site.Error{Code: site.CodeRuntimeDown}, 503, "is not answering"},
 	} {

@@ -93,7 +93,11 @@ func TestHealthPage(t *testing.T) {
 	h := site.Health{
 		Parts: []site.Part{
 			{Name: "directory", Err: &site.Error{Code: site.CodeDirectoryDown, Err: errors.New("connection refused")}},
-			{Name: "runtime", Took: 12 * time.Millisecond}, {Name: "gate", Err: errors.New("<b>refused")}, {Name: "proxy"}, {Name: "register"}, {Name: "storage"},
+			{Name: "runtime", Took: 12 * time.Millisecond},
+			{Name: "gate", Err: errors.New("<b>refused")},
+			{Name: "proxy"},
+			{Name: "register"},
+			{Name: "storage"},
 		},
 		Storage: site.Storage{Promised: 300 << 30, Used: 120 << 30, Volume: 450 << 30},
 	}

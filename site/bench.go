@@ -67,8 +67,8 @@ func (v *Service) BuildTemplate(ctx context.Context, who Identity, name string) 
 		if err != nil {
 			return CodeTemplateBuild, err
 		}
-		v.bench.change(func(w *Work) { w.Version = built.Template.Version })
-		return CodeTemplateTest, k.TestTemplate(ctx, name, built.Template.Version)
+		v.bench.change(func(w *Work) { w.Version = built.Version })
+		return CodeTemplateTest, k.TestTemplate(ctx, name, built.Version)
 	})
 }
 

@@ -175,7 +175,14 @@ func TestPlansThatChanged(t *testing.T) {
 	if told := spy.told(resting); len(told) != 0 {
 		t.Errorf("what rests was told %+v", told)
 	}
+	release := w.driver.Hold("start")
+	n := w.driver.Reached("start")
 	w.ok(w.v.Start(w.ctx(), w.who("eleve"), "resting"))
+	w.await("start", n+1)
+	if told := spy.told(resting); len(told) != 1 {
+		t.Errorf("it starts with the old limits: told %+v", told)
+	}
+	release()
 	w.until("resting", site.Awake)
 	if told := spy.told(resting); len(told) != 1 || told[0].Memory != 384<<20 || told[0].CPU != 700 {
 		t.Errorf("what rested was told %+v", told)

@@ -48,7 +48,8 @@ func TestStacksThatMakeNoSenseAreRefused(t *testing.T) {
 	for _, s := range []site.Stack{
 		stackOf("nginx", "none", "mariadb"), stackOf("nginx", "none", "postgresql"), stackOf("iis", "php", "none"),
 		stackOf("nginx", "cobol", "none"), stackOf("nginx", "php", "oracle"), stackOf("", "php", "none"), stackOf("nginx", "php", ""),
-		{Template: "other", Server: "nginx", Language: "php", Database: "none"}, {Template: "../web", Server: "nginx", Language: "php", Database: "none"},
+		{Template: "other", Server: "nginx", Language: "php", Database: "none"},
+		{Template: "../web", Server: "nginx", Language: "php", Database: "none"},
 	} {
 		_, err := w.v.Create(w.ctx(), w.who("eleve"), site.New{Name: "blog", Stack: s})
 		w.code(err, site.CodeStack)

@@ -49,7 +49,7 @@ func (v *Service) shelve(all []runtime.Version, pinned map[string][]string) Temp
 	t := Templates{Work: v.bench.look()}
 	newest := map[string]bool{} // names whose newest published version has been seen
 	for _, x := range slices.Backward(all) {
-		s := TemplateVersion{Version: x, Pinned: pinned[x.Name+"@"+x.Template.Version]}
+		s := TemplateVersion{Version: x, Pinned: pinned[x.Name+"@"+x.Version]}
 		s.Newest = x.Published && !newest[x.Name]
 		newest[x.Name] = newest[x.Name] || s.Newest
 		t.Versions = append(t.Versions, s)

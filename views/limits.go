@@ -56,6 +56,11 @@ func (f LimitsForm) plan(ctx context.Context, x limitField) string {
 	return t(ctx, key, "n", measured(ctx, "", x.Name, n))
 }
 
+// diskGrows tells that the disk has yet to reach the size it was given. A file system is a little smaller than its disk.
+func (o Overview) diskGrows() bool {
+	return o.Usage != nil && o.Usage.DiskMax > 0 && o.Usage.DiskMax < o.Limits.Held.Disk/10*9
+}
+
 // processor says what processor time was used, of what may be.
 func processor(ctx context.Context, spent time.Duration, limit int) string {
 	return t(ctx, "over.cpu-of", "t", spentTime(ctx, spent), "n", count(ctx, int64(limit)/10))

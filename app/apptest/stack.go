@@ -68,6 +68,9 @@ func (s *Sites) Limits(_ context.Context, who site.Identity, name string) (site.
 	}
 	plan := site.DefaultPlans()[e.Role].Limits
 	l := site.Limits{Plan: plan, Held: plan, Own: e.Own}
+	if e.Own.Disk > 0 {
+		l.Held.Disk = e.Own.Disk
+	}
 	if e.Own.Procs > 0 {
 		l.Held.Procs = e.Own.Procs
 	}

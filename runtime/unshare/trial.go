@@ -105,7 +105,8 @@ func trialID() string {
 	return id[:10]
 }
 
-// freeSlot is the highest one that nobody has, since sites get the lowest.
+// freeSlot is the highest below 1,000 that nobody has, since sites get the lowest and each thousand has a bridge of its
+// own; else any.
 func (d *Driver) freeSlot(segment string) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -113,7 +114,11 @@ func (d *Driver) freeSlot(segment string) (int, error) {
 	for _, c := range d.sites {
 		taken[c.record.Spec.Slot] = true
 	}
-	for slot := 1<<15 - 1; slot >= 0; slot-- {
+	for i := range 1 << 15 {
+		slot := i
+		if i < 1000 {
+			slot = 999 - i
+		}
 		if _, err := d.Network.Addr(segment, slot); err == nil && !taken[slot] {
 			return slot, nil
 		}

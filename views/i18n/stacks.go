@@ -32,6 +32,7 @@ func init() {
 
 		"over.server-web": {"Serveur web", "Web server"},
 		"over.database":   {"Base de données", "Database"},
+		"over.disk-grows": {"Le disque passera à {n} au prochain démarrage du site.", "The disk will grow to {n} at the next start of the site."},
 		"over.procs":      {"Processus", "Processes"},
 		"over.cpu":        {"Processeur", "Processor"},
 		"over.cpu-of":     {"{t} (au plus {n}\u00a0%)", "{t} (at most {n}%)"},

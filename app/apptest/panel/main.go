@@ -49,7 +49,9 @@ func furnishAdmin(s *apptest.Sites) {
 	draft := version("20261120-2", 10*time.Minute)
 	s.SetTemplates(func(t *site.Templates) {
 		t.Versions = []site.TemplateVersion{
-			{Version: draft}, {Version: broken}, {Version: newest, Newest: true, Pinned: []string{"blog", "boutique"}, Behind: 120},
+			{Version: draft},
+			{Version: broken},
+			{Version: newest, Newest: true, Pinned: []string{"blog", "boutique"}, Behind: 120},
 			{Version: old, Pinned: []string{"projet-ima3-01", "projet-ima3-02", "projet-ima3-03"}},
 		}
 		t.Work = &site.Work{Template: "web", Began: now.Add(-80 * time.Second), Build: runtime.Build{Step: runtime.BuildInstall, Done: 312 << 20, Total: 1100 << 20}}
@@ -60,9 +62,12 @@ func furnishAdmin(s *apptest.Sites) {
 	})
 	s.SetHealth(site.Health{
 		Parts: []site.Part{
-			{Name: "directory", Took: 12 * time.Millisecond}, {Name: "runtime", Took: 2 * time.Millisecond},
+			{Name: "directory", Took: 12 * time.Millisecond},
+			{Name: "runtime", Took: 2 * time.Millisecond},
 			{Name: "gate", Err: errors.New("dial tcp 127.0.0.1:2222: connect: connection refused")},
-			{Name: "proxy", Took: time.Millisecond}, {Name: "register"}, {Name: "storage"},
+			{Name: "proxy", Took: time.Millisecond},
+			{Name: "register"},
+			{Name: "storage"},
 		},
 		Storage: site.Storage{Promised: 300 << 30, Used: 120 << 30, Volume: 450 << 30},
 		Selfcheck: &site.Selfcheck{Time: now.Add(-3 * time.Hour), Version: "dev", Probes: []site.Probe{
