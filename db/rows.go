@@ -64,26 +64,33 @@ func (d *DB) Sites(ctx context.Context) ([]site.Site, error) {
 	return all, nil
 }
 
-// smallestSlot is the smallest number from 1 that no site has.
+// smallestSlot is the smallest number from 1 that no site has and that is not held. Its argument is a JSON array.
 const smallestSlot = `
+	WITH held AS (SELECT value AS slot FROM json_each(?))
 	SELECT min(slot) FROM (
 		SELECT 1 AS slot
 		UNION ALL
 		SELECT slot + 1 FROM sites
-	) WHERE slot NOT IN (SELECT slot FROM sites)`
+		UNION ALL
+		SELECT slot + 1 FROM held
+	) WHERE slot NOT IN (SELECT slot FROM sites) AND slot NOT IN (SELECT slot FROM held)`
 
 // Add checks quota and name, allots the slot and stores the row. The transaction holds the write lock from its
 // beginning, so what was checked still holds when the row is written.
-func (d *DB) Add(ctx context.Context, s site.Site, quota int) (site.Site, error) {
+func (d *DB) Add(ctx context.Context, s site.Site, quota int, held ...int) (site.Site, error) {
 	r, err := rowOf(s)
 	if err != nil {
 		return site.Site{}, err
+	}
+	taken, err := json.Marshal(append([]int{}, held...))
+	if err != nil {
+		return site.Site{}, fmt.Errorf("held slots: %w", err)
 	}
 	err = d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		if err := admit(tx, r, quota); err != nil {
 			return err
 		}
-		if err := tx.Raw(smallestSlot).Scan(&r.Slot).Error; err != nil {
+		if err := tx.Raw(smallestSlot, string(taken)).Scan(&r.Slot).Error; err != nil {
 			return fmt.Errorf("allot slot: %w", err)
 		}
 		return tx.Create(&r).Error

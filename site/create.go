@@ -115,7 +115,7 @@ func (v *Service) add(ctx context.Context, who Identity, name string, stack Stac
 	s, err := v.cfg.Store.Add(ctx, Site{
 		ID: newID(), Name: name, Owner: who.Key, OwnerLogin: who.Login, Role: who.Role, Stack: stack, Password: password,
 		Want: Up, State: Creating, CreatedAt: now, ChangedAt: now,
-	}, plan.Sites)
+	}, plan.Sites, v.heldSlots()...)
 	switch {
 	case errors.Is(err, ErrQuota):
 		return Site{}, &Error{Code: CodeQuota, Args: Args{"n": strconv.Itoa(plan.Sites)}}
@@ -123,6 +123,17 @@ func (v *Service) add(ctx context.Context, who Identity, name string, stack Stac
 		return Site{}, v.taken(name, who)
 	}
 	return s, err
+}
+
+// heldSlots are those of the containers that no site owns.
+func (v *Service) heldSlots() []int {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	var held []int
+	for _, stray := range v.strays {
+		held = append(held, stray.Slot)
+	}
+	return held
 }
 
 // newID is 50 random bits in [a-z0-9] (RULE ARG).

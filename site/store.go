@@ -18,8 +18,9 @@ type Store interface {
 	// Sites reads every row, in any order.
 	Sites(ctx context.Context) ([]Site, error)
 	// Add checks that the owner has fewer than quota sites (ErrQuota) and the name is free (ErrNameTaken), allots the
-	// smallest free slot and stores the row, all in one transaction. It returns the row with its Slot.
-	Add(ctx context.Context, s Site, quota int) (Site, error)
+	// smallest free slot and stores the row, all in one transaction. It returns the row with its Slot. Slots that are
+	// held belong to containers without a row, as after an older register has been put back, and are passed over.
+	Add(ctx context.Context, s Site, quota int, held ...int) (Site, error)
 	// Update writes what may change of a row: Want, State, Fault, Epoch, Own, Kept and the times. ErrNoRow if it has gone.
 	Update(ctx context.Context, s Site) error
 	// Remove forgets a row; its name and slot are free afterwards. Removing an absent one is a no-op.

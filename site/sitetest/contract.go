@@ -177,6 +177,12 @@ func smallestSlot(t *testing.T, s site.Store) {
 			t.Errorf("got the slot %d, want %d", got, want)
 		}
 	}
+	for i, want := range []int{6, 9} { // 7 and 8 are those of containers without a row
+		row, err := s.Add(t.Context(), NewSite(20+i), 100, 8, 7)
+		if err != nil || row.Slot != want {
+			t.Errorf("got the slot %d, want %d (%v)", row.Slot, want, err)
+		}
+	}
 }
 
 func slotsParallel(t *testing.T, s site.Store) {

@@ -62,13 +62,16 @@ func (m *Store) Sites(ctx context.Context) ([]site.Site, error) {
 }
 
 // Add is as site.Store says.
-func (m *Store) Add(ctx context.Context, s site.Site, quota int) (site.Site, error) {
+func (m *Store) Add(ctx context.Context, s site.Site, quota int, held ...int) (site.Site, error) {
 	if err := m.enter(ctx, "add"); err != nil {
 		return site.Site{}, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	owned, slots := 0, map[int]bool{}
+	for _, slot := range held {
+		slots[slot] = true
+	}
 	for _, row := range m.rows {
 		slots[row.Slot] = true
 		if row.Owner == s.Owner {
