@@ -37,6 +37,7 @@ var statuses = map[site.Code]int{
 	site.CodeLooping:       http.StatusBadGateway,
 	site.CodeTyped:         http.StatusUnprocessableEntity,
 	site.CodeBusy:          http.StatusConflict,
+	site.CodeSessions:      http.StatusConflict,
 	site.CodeForbidden:     http.StatusForbidden,
 	site.CodeRuntimeDown:   http.StatusServiceUnavailable,
 	site.CodeDiskMissing:   http.StatusConflict,

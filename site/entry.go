@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"petitpont/runtime"
@@ -15,6 +16,8 @@ type entry struct {
 	owner    string
 	name     string
 	password Secret // of its database; kept out of the row, so that no list and no log carries it
+
+	sessions atomic.Int32 // open file sessions
 
 	limiting sync.Mutex // held while an admin changes its limits; taken before the others
 

@@ -30,6 +30,7 @@ const (
 	CodeLooping       Code = "looping"        // M28 s, n, cause
 	CodeTyped         Code = "typed"          // M37 x, s
 	CodeBusy          Code = "busy"           // M47 s, action
+	CodeSessions      Code = "sessions"       // s, n: it has as many file sessions as it may have
 	CodeForbidden     Code = "forbidden"      // M51
 	CodeRuntimeDown   Code = "runtime-down"   // the runtime process does not answer
 	CodeDiskMissing   Code = "disk-missing"   // s: its disk is not there; it never gets a fresh empty one

@@ -3,11 +3,17 @@ package site
 import (
 	"context"
 	"net"
+	"strconv"
 	"sync"
 )
 
+// maxSessions is how many file sessions a site may have at once. Each is a process of some five threads among those the
+// site may have, and two dozen filled the 128 of a student's site: whoever stood outside was told nothing of it.
+const maxSessions = 16
+
 // Files opens an SFTP session in the site, without waking it. It counts as use until it is closed, and it is closed
-// when the person or the site is revoked (RULE EPOCH). A site being made is waited for.
+// when the person or the site is revoked (RULE EPOCH). A site being made is waited for. CodeSessions when there are too
+// many already.
 func (v *Service) Files(ctx context.Context, who Identity, name string) (net.Conn, error) {
 	e, err := v.find(who, name)
 	if err != nil {
@@ -18,8 +24,13 @@ func (v *Service) Files(ctx context.Context, who Identity, name string) (net.Con
 	if err := v.made(ctx, e); err != nil {
 		return nil, err
 	}
+	if n := e.sessions.Add(1); n > maxSessions {
+		e.sessions.Add(-1)
+		return nil, &Error{Code: CodeSessions, Args: Args{"s": name, "n": strconv.Itoa(maxSessions)}}
+	}
 	conn, err := v.cfg.Driver.Files(ctx, string(e.id))
 	if err != nil {
+		e.sessions.Add(-1)
 		return nil, v.runtimeError(e.snapshot(), err)
 	}
 	e.mu.Lock()
@@ -59,7 +70,7 @@ type session struct {
 }
 
 func (v *Service) guard(conn net.Conn, e *entry, revoked ...<-chan struct{}) net.Conn {
-	s := &session{Conn: conn, gone: make(chan struct{}), end: func() { v.leave(e) }}
+	s := &session{Conn: conn, gone: make(chan struct{}), end: func() { e.sessions.Add(-1); v.leave(e) }}
 	for _, r := range revoked {
 		go func() {
 			select {

@@ -3,6 +3,7 @@ package site_test
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -564,5 +565,31 @@ func TestClose(t *testing.T) {
 	}
 	if i, _ := w.driver.List(w.ctx()); i[0].Status != runtime.Running {
 		t.Errorf("the site is %v", i[0].Status)
+	}
+}
+
+func TestFileSessionsOfASiteAreCounted(t *testing.T) {
+	w := newWorld(t)
+	who := w.who("eleve")
+	w.make("blog")
+	var open []net.Conn
+	for {
+		conn, err := w.v.Files(w.ctx(), who, "blog")
+		if err != nil {
+			w.code(err, site.CodeSessions)
+			break
+		}
+		open = append(open, conn)
+		if len(open) > 100 {
+			t.Fatal("nobody counts")
+		}
+	}
+	_ = open[0].Close()
+	conn, err := w.v.Files(w.ctx(), who, "blog")
+	if err != nil {
+		t.Fatalf("after one has been closed: %v", err)
+	}
+	for _, c := range append(open, conn) {
+		_ = c.Close()
 	}
 }

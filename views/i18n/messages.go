@@ -85,6 +85,10 @@ func init() {
 			"Vous avez écrit « {x} » ; le site s'appelle « {s} ». Rien n'a été supprimé.",
 			"You typed “{x}”; the site is called “{s}”. Nothing was deleted.",
 		},
+		"error.sessions": {
+			"« {s} » a déjà {n} connexions de fichiers ouvertes. Fermez-en une, puis réessayez.",
+			"“{s}” already has {n} file connections open. Close one, then try again.",
+		},
 		"error.busy": {
 			"« {s} » est occupé ({action}). Votre demande n'a pas été lancée ; recommencez dès que c'est fini.",
 			"“{s}” is busy ({action}). Your request was not started; try again once it is done.",
