@@ -110,6 +110,9 @@ func (v *Service) move(e *entry, what event) bool {
 	}
 	if to != Awake {
 		e.disarmLocked()
+		if rested := v.rested.Load(); rested != nil && e.addr.IsValid() {
+			(*rested)(e.id)
+		}
 		e.addr = netip.AddrPort{}
 	}
 	e.moves++

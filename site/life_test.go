@@ -593,3 +593,19 @@ func TestFileSessionsOfASiteAreCounted(t *testing.T) {
 		_ = c.Close()
 	}
 }
+
+func TestDoorsAreToldWhenASiteRests(t *testing.T) {
+	w := newWorld(t)
+	told := make(chan site.ID, 8)
+	w.v.OnRest(func(id site.ID) { told <- id })
+	s := w.make("blog")
+	select {
+	case id := <-told:
+		t.Fatalf("%s rests before it has answered", id)
+	default:
+	}
+	w.ok(w.v.Stop(w.ctx(), w.who("eleve"), "blog"))
+	if id := <-told; id != s.ID {
+		t.Fatalf("told of %s, want %s", id, s.ID)
+	}
+}

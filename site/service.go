@@ -61,6 +61,7 @@ type Service struct {
 	mu     sync.RWMutex
 	byID   map[ID]*entry
 	byName map[string]*entry
+	rested atomic.Pointer[func(ID)]
 	strays []runtime.Info  // containers no site owns, as last seen
 	waves  map[string]Wave // by template
 	bench  bench
@@ -147,6 +148,10 @@ func orDefault[T int | int64 | time.Duration | float64](v, def T) T {
 	}
 	return v
 }
+
+// OnRest has f told whenever a site no longer answers at its address, so that a door can let go of connections to it.
+// f must not block, and must not call the Service.
+func (v *Service) OnRest(f func(ID)) { v.rested.Store(&f) }
 
 // Close takes no new work and waits for what goes on; when ctx ends first it is broken off, and a later Open takes it
 // up again. Running sites go on running (RULE APART).

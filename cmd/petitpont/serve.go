@@ -158,6 +158,7 @@ func openDoors(c Config, store *db.DB, sites *site.Service, log *slog.Logger) (*
 		SFTP: app.SFTP{Host: c.SSH.Host, Port: c.SSH.Port, Fingerprint: sshgate.Fingerprint(keys)},
 	})
 	public := proxy.New(proxy.Config{Sites: sites, PanelURL: c.Panel.URL, Trusted: trusted, Log: log})
+	sites.OnRest(public.Rest)
 	gate := sshgate.New(sshgate.Config{Sites: sites, HostKeys: keys, Host: c.SSH.Host, Port: c.SSH.Port, Log: log})
 	return &doors{panel: panelServer(panel, log, formTime), public: proxy.Server(public, log), proxy: public, gate: gate}, nil
 }
