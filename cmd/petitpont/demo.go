@@ -72,8 +72,8 @@ func demo(ctx context.Context, f demoFlags) (err error) {
 	if err := prepareDemo(c); err != nil {
 		return err
 	}
-	if err := demoTemplate(ctx, c, f.rebuild); err != nil {
-		return err
+	if err := demoTemplate(ctx, c, f.rebuild); err != nil { // its throw-away sites go as all others do
+		return errors.Join(err, sweepRuntime(c, slog.New(slog.DiscardHandler)))
 	}
 	logs, err := os.OpenFile(filepath.Join(c.Data, "petitpont.log"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o640)
 	if err != nil {
