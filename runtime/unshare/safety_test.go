@@ -68,7 +68,7 @@ func TestS3NoDescriptorOfOursGetsIn(t *testing.T) {
 	s := spec(t, 1)
 	r.running(t, s)
 	for _, root := range []bool{false, true} {
-		if out := r.sh(t, s.ID, "ls /proc/$$/fd | tr '\\n' ' '", root); out != "0 1 2 " {
+		if out := r.sh(t, s.ID, "exec ls /proc/self/fd | tr '\\n' ' '", root); out != "0 1 2 3 " { // the last is the folder itself
 			t.Errorf("a program has %q", out)
 		}
 	}
@@ -197,4 +197,22 @@ func statusField(status, key string) string {
 		}
 	}
 	return ""
+}
+
+// TestTheOwnersToolsRun installs and removes a package, packs, and asks what runs: the list of system calls must let all
+// that through that an owner does in a shell.
+func TestTheOwnersToolsRun(t *testing.T) {
+	r := open(t)
+	s := spec(t, 1)
+	r.running(t, s)
+	script := `set -e; cd /root; mkdir -p p/DEBIAN p/usr/bin
+printf 'Package: petit\nVersion: 1\nArchitecture: all\nMaintainer: a <a@example.org>\nDescription: x\n' > p/DEBIAN/control
+printf '#!/bin/sh\necho built\n' > p/usr/bin/petit; chmod 755 p/usr/bin/petit
+dpkg-deb -b p petit.deb >/dev/null; apt-get install -y -qq ./petit.deb >/dev/null 2>&1 || { apt-get install -y ./petit.deb; false; }
+petit; dpkg -r petit >/dev/null; hash -r; command -v petit || echo removed
+tar -cf - -C / etc | tar -tf - | wc -l | grep -q ... && echo packed
+su -s /bin/sh site -c 'mkfifo /tmp/f && (echo through > /tmp/f &) ; cat /tmp/f'`
+	if out := r.sh(t, s.ID, script, true); out != "built\nremoved\npacked\nthrough\n" {
+		t.Errorf("it said %s", out)
+	}
 }

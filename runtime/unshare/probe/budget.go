@@ -71,9 +71,28 @@ func scheduling(World) (string, error) {
 	return "", nil
 }
 
-// processor turns on every core and compares what it got with what it was promised, with half of it as slack.
+// processor turns on every core and compares what it got with what it was promised, with half of it as slack. It tries
+// again, because on a busy host nobody gets much for a while.
 func processor(w World) (string, error) {
+	for range 3 {
+		share, err := spin()
+		if err != nil {
+			return "", err
+		}
+		if share > w.Limits.CPU*3/2 {
+			return fmt.Sprintf("%d thousandths of a core instead of %d", share, w.Limits.CPU), nil
+		}
+	}
+	return "", nil
+}
+
+// spin is the share of a core that all cores give together.
+func spin() (thousandths int, err error) {
 	const turn = 1200 * time.Millisecond
+	before, err := spent()
+	if err != nil {
+		return 0, err
+	}
 	var stop atomic.Bool
 	var wg sync.WaitGroup
 	runtime.GOMAXPROCS(max(runtime.NumCPU(), 2))
@@ -87,16 +106,14 @@ func processor(w World) (string, error) {
 	<-time.After(turn)
 	stop.Store(true)
 	wg.Wait()
+	after, err := spent()
+	return int((after - before) * 1000 / time.Since(began)), err
+}
+
+func spent() (time.Duration, error) {
 	var used unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &used); err != nil {
-		return "", err
-	}
-	spent := time.Duration(used.Utime.Nano() + used.Stime.Nano())
-	share := int(spent * 1000 / time.Since(began))
-	if share > w.Limits.CPU*3/2 {
-		return fmt.Sprintf("%d thousandths of a core instead of %d", share, w.Limits.CPU), nil
-	}
-	return "", nil
+	err := unix.Getrusage(unix.RUSAGE_SELF, &used)
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano()), err
 }
 
 // fill writes until somebody says stop, and takes it away again.

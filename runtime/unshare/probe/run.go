@@ -16,7 +16,7 @@ import (
 )
 
 // patience is what one probe may take. The slowest fills a disk.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // Main is petitpont-box probe: without a name it runs the probes its World asks for, with a name that one.
 func Main(args []string) int {

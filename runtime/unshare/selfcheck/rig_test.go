@@ -53,28 +53,43 @@ func TestMain(m *testing.M) {
 }
 
 func inside(m *testing.M) int {
+	if dir := os.Getenv("SELFCHECK_PROGRAMS"); dir != "" { // on a machine without a compiler
+		programs = dir
+		prepareHost()
+		return m.Run()
+	}
 	dir, err := os.MkdirTemp("/var/tmp", "petitpont-selfcheck-programs-")
 	if err != nil {
 		panic(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	buildAll(dir)
+	prepareHost()
 	programs = dir
+	return m.Run()
+}
+
+func buildAll(dir string) {
 	box := []string{"go", "build", "-trimpath", "-ldflags=-s -w", "-o"}
 	initC := filepath.Join("..", "init", "init.c")
 	build(append(box, filepath.Join(dir, "box"), "petitpont/cmd/petitpont-box")...)
 	build(append(box, filepath.Join(dir, "box-weak"), "-tags=weaken", "petitpont/cmd/petitpont-box")...)
 	build(append(box, filepath.Join(dir, "box-open"), "-tags=weaken,openSessions", "petitpont/cmd/petitpont-box")...)
 	build(append(box, filepath.Join(dir, "serve"), "./testdata/serve")...)
+	build(append(box, filepath.Join(dir, "as"), "./testdata/as")...)
 	for name, without := range map[string]string{"init": "NOTHING", "init-seen": "WITHOUT_HIDING", "init-open": "WITHOUT_CLOSING"} {
 		build("gcc", "-static", "-Os", "-D"+without, "-o", filepath.Join(dir, name), initC)
 	}
+}
+
+// prepareHost gives the tests' own network a way out, with addresses that stand for the world.
+func prepareHost() {
 	for _, argv := range [][]string{
 		{"link", "set", "lo", "up"}, {"link", "add", "world", "type", "veth", "peer", "name", "world1"}, {"link", "set", "world", "up"}, {"link", "set", "world1", "up"},
 		{"addr", "add", "169.254.169.254/32", "dev", "world"}, {"addr", "add", "192.0.2.7/32", "dev", "world"}, {"addr", "add", "2001:db8::7/128", "dev", "world", "nodad"},
 		{"route", "add", "default", "dev", "world"}} {
 		build(append([]string{"ip"}, argv...)...)
 	}
-	return m.Run()
 }
 
 func build(argv ...string) {

@@ -84,7 +84,7 @@ type Line struct {
 }
 
 // told are the limits of the attacked site: small, so that every bomb is short.
-var told = runtime.Limits{Disk: 64 << 20, Inodes: 4096, Memory: 96 << 20, CPU: 500, Procs: 96}
+var told = runtime.Limits{Disk: 64 << 20, Inodes: 4096, Memory: 96 << 20, CPU: 300, Procs: 96}
 
 // What the driver gives every box, whatever its plan.
 const (
