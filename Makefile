@@ -2,8 +2,8 @@
 SUDO   := $(if $(filter 0,$(shell id -u)),,sudo)
 GO     ?= go
 BIN    ?= bin
-RUN    := mmdebstrap nftables iproute2 e2fsprogs ca-certificates gcc libc6-dev
-TEST   := $(RUN) slapd ldap-utils openssh-client lftp curl chromium procps
+RUN    := mmdebstrap debian-archive-keyring nftables iproute2 e2fsprogs util-linux ca-certificates gcc libc6-dev
+TEST   := $(RUN) slapd openssh-client openssh-sftp-server libcap2-bin curl chromium procps
 BOX    := CGO_ENABLED=0 $(GO) build -trimpath -tags netgo,osusergo -ldflags '-s -w'
 # Root's tests keep their build cache apart, so that no file of root's lands in yours; /tmp may be memory (Debian 13).
 ASROOT := $(SUDO) env PATH="$$PATH" TMPDIR=/var/tmp GOMODCACHE="$$($(GO) env GOMODCACHE)" $(if $(SUDO),GOCACHE=/var/cache/petitpont-go) GOFLAGS=-buildvcs=false
@@ -19,7 +19,8 @@ test: deps-test build check
 
 lint:
 	cd tools && $(GO) build -o ../bin/ github.com/golangci/golangci-lint/v2/cmd/golangci-lint mvdan.cc/gofumpt
-	bin/gofumpt -l -d $$(git ls-files '*.go' ':!*_templ.go') && bin/golangci-lint run ./...
+	bad=$$(bin/gofumpt -l $$(git ls-files '*.go' ':!*_templ.go')); test -z "$$bad" || { echo "gofumpt would change: $$bad"; exit 1; }
+	bin/golangci-lint run ./...
 
 check:
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$bad" || { echo "gofmt would change: $$bad"; exit 1; }

@@ -3,7 +3,11 @@ package unshare
 import (
 	"errors"
 	"io"
+	"strconv"
+	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/pkg/sftp"
 
@@ -115,4 +119,34 @@ func TestASessionEndsWithItsConnection(t *testing.T) {
 	if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, io.EOF) {
 		t.Error("a closed session reads")
 	}
+}
+
+// Every site may fill its own ceiling of inotify instances; the host's, which all of them count against, stays open.
+func TestSitesCannotUseUpTheHostsWatchers(t *testing.T) {
+	r := open(t)
+	const sites, each = 4, 64 // together more than the 128 a host has by default
+	for slot := range sites {
+		s := spec(t, slot)
+		r.running(t, s)
+		out := r.sh(t, s.ID, `python3 -c '
+import ctypes, os, time
+libc = ctypes.CDLL(None)
+n = 0
+while libc.inotify_init() >= 0: n += 1
+print(n)
+if os.fork() == 0:
+    os.setsid()
+    null = os.open("/dev/null", os.O_RDWR)
+    for fd in range(3): os.dup2(null, fd)
+    time.sleep(1000)
+'`, false)
+		if n, err := strconv.Atoi(strings.TrimSpace(out)); err != nil || n < each/2 || n > each {
+			t.Fatalf("site %d made %q inotify instances, want its own %d or a few less", slot, out, each)
+		}
+	}
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+	if err != nil {
+		t.Fatalf("the host has none left: %v", err)
+	}
+	_ = unix.Close(fd)
 }

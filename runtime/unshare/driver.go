@@ -138,6 +138,9 @@ func Open(c Config) (_ *Driver, err error) {
 			return nil, fmt.Errorf("make folder: %w", err)
 		}
 	}
+	if err := makeRoom(); err != nil {
+		return nil, err
+	}
 	if d.box, err = d.program(c.Box); err != nil {
 		return nil, err
 	}
