@@ -8,11 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // class is how many sites the benchmark makes: what a teacher may have.
@@ -50,7 +47,6 @@ func school(b *testing.B) {
 	if err := d.Start(); err != nil {
 		b.Fatal(err)
 	}
-	before := available(b)             // nobody is awake
 	if err := v.visit(0); err != nil { // reads the template from the disk once
 		b.Fatal(err)
 	}
@@ -58,12 +54,6 @@ func school(b *testing.B) {
 	for i := 1; i < class; i++ {
 		cold[i] = one(b, func() error { return v.visit(i) })
 	}
-	for i := range class { // so that each has a PHP process again
-		if err := v.visit(i); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(before-available(b))/class/1024, "MiB/awake-site")
 	warm := make([]time.Duration, 2000)
 	for i := range warm {
 		warm[i] = one(b, func() error { return v.visit(0) })
@@ -121,19 +111,4 @@ func one(b *testing.B, f func() error) time.Duration {
 func report(b *testing.B, name string, took ...time.Duration) {
 	slices.Sort(took)
 	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, name)
-}
-
-// available is the memory the kernel could give away, in KiB, with nothing cached that could be read again.
-func available(b *testing.B) int64 {
-	b.Helper()
-	unix.Sync()
-	if err := os.WriteFile("/proc/sys/vm/drop_caches", []byte("3"), 0o644); err != nil {
-		b.Fatal(err)
-	}
-	var n int64
-	_, rest, _ := strings.Cut(read("/proc/meminfo"), "MemAvailable:")
-	if _, err := fmt.Sscan(rest, &n); err != nil {
-		b.Fatal(err)
-	}
-	return n
 }

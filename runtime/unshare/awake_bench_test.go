@@ -49,19 +49,19 @@ func milliseconds(d []time.Duration) float64 {
 	return float64(d[len(d)/2].Microseconds()) / 1000
 }
 
-// BenchmarkAwake measures what twenty awake sites take of the host's available memory, caches dropped before and
+// BenchmarkAwake measures what a hundred awake sites take of the host's available memory, caches dropped before and
 // after, each asked once. Other work on the machine shows in it: the cgroups' own sum is beside it.
 func BenchmarkAwake(b *testing.B) {
-	const sites = 20
+	const sites = 100
 	for _, s := range measured {
 		b.Run(s.String(), func(b *testing.B) {
 			var drop, own []float64
 			for b.Loop() {
 				if len(drop) > 0 {
-					continue // twenty sites are a mean already
+					continue // a hundred sites are a mean already
 				}
 				r := open(b)
-				warm := s.of(spec(b, 49)) // what all share is not counted
+				warm := s.of(spec(b, sites)) // what all share is not counted
 				r.create(b, warm)
 				firstPage(b, r.start(b, warm.ID).String())
 				var ids []string
