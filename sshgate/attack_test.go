@@ -193,6 +193,7 @@ func (anyone) Mine(context.Context, site.Identity) ([]site.Site, error) { return
 func (anyone) Find(context.Context, site.Identity, string) (site.Site, error) {
 	return site.Site{}, &site.Error{Code: site.CodeNotFound}
 }
+
 func (anyone) Files(context.Context, site.Identity, string) (net.Conn, error) {
 	return nil, errors.New("no files")
 }

@@ -16,8 +16,14 @@ var shares = []struct {
 	step  runtime.BuildStep
 	share int64
 }{
-	{runtime.BuildLists, 4}, {runtime.BuildDownload, 6}, {runtime.BuildUnpack, 12}, {runtime.BuildInstall, 46},
-	{runtime.BuildSetUp, 10}, {runtime.BuildClean, 4}, {runtime.BuildWrite, 6}, {runtime.BuildTest, 12},
+	{runtime.BuildLists, 4},
+	{runtime.BuildDownload, 6},
+	{runtime.BuildUnpack, 12},
+	{runtime.BuildInstall, 46},
+	{runtime.BuildSetUp, 10},
+	{runtime.BuildClean, 4},
+	{runtime.BuildWrite, 6},
+	{runtime.BuildTest, 12},
 }
 
 // bar shows a long piece of work: on a terminal a line for each step that is done, with its size and time, and below

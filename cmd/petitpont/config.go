@@ -199,8 +199,10 @@ func (p Plan) parse() (site.Plan, error) {
 	if err != nil && p.Idle != "0" {
 		return site.Plan{}, fmt.Errorf("idle: %w", err)
 	}
-	limits := runtime.Limits{Disk: disk, Inodes: p.Inodes, Memory: memory, CPU: p.CPU, Procs: p.Procs,
-		Files: p.Files, Watches: p.Watches, Terminals: p.Terminals}
+	limits := runtime.Limits{
+		Disk: disk, Inodes: p.Inodes, Memory: memory, CPU: p.CPU, Procs: p.Procs,
+		Files: p.Files, Watches: p.Watches, Terminals: p.Terminals,
+	}
 	if limits.IO, err = parseBytes(cmp.Or(p.IO, "0")); err != nil {
 		return site.Plan{}, fmt.Errorf("io: %w", err)
 	}

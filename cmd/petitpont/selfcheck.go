@@ -89,8 +89,10 @@ func checkWalls(ctx context.Context, c Config) (_ selfcheck.Report, err error) {
 		return selfcheck.Report{}, err
 	}
 	defer func() { err = errors.Join(err, net.Close()) }()
-	driver, err := unshare.Open(unshare.Config{Data: own.Data, Run: own.Run, Instance: own.Instance, UIDBase: checkUIDs,
-		Box: beside("petitpont-box"), Init: beside("petitpont-init"), Network: net, Log: log})
+	driver, err := unshare.Open(unshare.Config{
+		Data: own.Data, Run: own.Run, Instance: own.Instance, UIDBase: checkUIDs,
+		Box: beside("petitpont-box"), Init: beside("petitpont-init"), Network: net, Log: log,
+	})
 	if err != nil {
 		return selfcheck.Report{}, fmt.Errorf("open the runtime: %w", err)
 	}
@@ -202,8 +204,10 @@ func checkSpec(ctx context.Context, driver *unshare.Driver) (runtime.Spec, error
 	for _, t := range slices.Backward(all) {
 		for _, server := range []string{"nginx", "caddy", "apache"} {
 			if slices.Contains(t.Services, server) {
-				return runtime.Spec{Template: t.Name, Segment: "student", Services: []string{server}, Env: []string{"PETITPONT_SITE=selfcheck",
-					"PETITPONT_SERVER=" + server, "PETITPONT_LANGUAGE=none", "PETITPONT_DATABASE=none"}}, nil
+				return runtime.Spec{Template: t.Name, Segment: "student", Services: []string{server}, Env: []string{
+					"PETITPONT_SITE=selfcheck",
+					"PETITPONT_SERVER=" + server, "PETITPONT_LANGUAGE=none", "PETITPONT_DATABASE=none",
+				}}, nil
 			}
 		}
 	}

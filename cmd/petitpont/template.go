@@ -91,8 +91,10 @@ type versionLine struct {
 func writeVersions(w io.Writer, all []runtime.Version) error {
 	lines := make([]versionLine, len(all))
 	for i, v := range all {
-		lines[i] = versionLine{Name: v.Name, Version: v.Version, BuiltAt: v.BuiltAt, Bytes: v.Bytes, Services: v.Services,
-			Fault: v.Fault, Published: v.Published, Sites: v.Sites}
+		lines[i] = versionLine{
+			Name: v.Name, Version: v.Version, BuiltAt: v.BuiltAt, Bytes: v.Bytes, Services: v.Services,
+			Fault: v.Fault, Published: v.Published, Sites: v.Sites,
+		}
 		if !v.TestedAt.IsZero() {
 			lines[i].TestedAt = &v.TestedAt
 		}

@@ -85,8 +85,10 @@ func (d *Driver) BuildTemplate(ctx context.Context, name string) (runtime.Versio
 	if err := d.script.at(ctx, "build", name); err != nil {
 		return runtime.Version{}, err
 	}
-	for i, step := range []runtime.BuildStep{runtime.BuildLists, runtime.BuildDownload, runtime.BuildUnpack,
-		runtime.BuildInstall, runtime.BuildSetUp, runtime.BuildClean, runtime.BuildWrite} {
+	for i, step := range []runtime.BuildStep{
+		runtime.BuildLists, runtime.BuildDownload, runtime.BuildUnpack,
+		runtime.BuildInstall, runtime.BuildSetUp, runtime.BuildClean, runtime.BuildWrite,
+	} {
 		runtime.ReportBuild(ctx, runtime.Build{Step: step, Done: int64(i) << 20, Total: 6 << 20})
 		if err := d.script.at(ctx, "build."+string(step), name); err != nil {
 			return runtime.Version{}, err

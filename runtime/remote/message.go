@@ -120,13 +120,17 @@ func parseAnswer(line []byte) (answer, error) {
 }
 
 func packCommand(c runtime.Cmd) *command {
-	return &command{Argv: pack(c.Argv), Env: pack(c.Env), Dir: []byte(c.Dir),
-		Root: c.Root, TTY: c.TTY, Rows: c.Rows, Cols: c.Cols}
+	return &command{
+		Argv: pack(c.Argv), Env: pack(c.Env), Dir: []byte(c.Dir),
+		Root: c.Root, TTY: c.TTY, Rows: c.Rows, Cols: c.Cols,
+	}
 }
 
 func (c *command) unpack() runtime.Cmd {
-	return runtime.Cmd{Argv: unpack(c.Argv), Env: unpack(c.Env), Dir: string(c.Dir),
-		Root: c.Root, TTY: c.TTY, Rows: c.Rows, Cols: c.Cols}
+	return runtime.Cmd{
+		Argv: unpack(c.Argv), Env: unpack(c.Env), Dir: string(c.Dir),
+		Root: c.Root, TTY: c.TTY, Rows: c.Rows, Cols: c.Cols,
+	}
 }
 
 func pack(in []string) [][]byte {

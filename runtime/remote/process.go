@@ -66,8 +66,10 @@ func newProcess(t *talk, tty bool) (*process, error) {
 		return nil, t.lost(errGarbled)
 	}
 	t.ctx = context.WithoutCancel(t.ctx)
-	p := &process{talk: t, stdin: files[0], stdout: files[1],
-		answered: make(chan error, 1), ended: make(chan struct{})}
+	p := &process{
+		talk: t, stdin: files[0], stdout: files[1],
+		answered: make(chan error, 1), ended: make(chan struct{}),
+	}
 	if !tty {
 		p.stderr = files[2]
 	}

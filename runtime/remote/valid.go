@@ -124,8 +124,10 @@ func checkLimits(q request) error {
 
 func limits(l runtime.Limits) error {
 	const most = 1 << 50
-	for _, n := range []int64{l.Disk, l.Inodes, l.Memory, int64(l.CPU), int64(l.Procs), l.IO, int64(l.Files),
-		int64(l.Watches), int64(l.Terminals), l.Tmp} {
+	for _, n := range []int64{
+		l.Disk, l.Inodes, l.Memory, int64(l.CPU), int64(l.Procs), l.IO, int64(l.Files),
+		int64(l.Watches), int64(l.Terminals), l.Tmp,
+	} {
 		if n < 0 || n > most {
 			return invalid("limit %d", n)
 		}

@@ -29,8 +29,10 @@ func (d *Driver) askBox(ctx context.Context, b *box, word string) (string, error
 		return "", errors.Join(err, in.Close())
 	}
 	defer func() { _ = null.Close() }()
-	child, err := b.exec(program{flags: execProgram, dir: "/", argv: []string{"petitpont-box", word},
-		env: []string{"GOMAXPROCS=1"}, files: []*os.File{null, in, in, d.box}})
+	child, err := b.exec(program{
+		flags: execProgram, dir: "/", argv: []string{"petitpont-box", word},
+		env: []string{"GOMAXPROCS=1"}, files: []*os.File{null, in, in, d.box},
+	})
 	_ = in.Close()
 	if err != nil {
 		return "", err

@@ -184,8 +184,10 @@ func (g v1Group) frozen() bool {
 
 func (g v1Group) usage() (usage, error) {
 	held := g.memory.number("memory.usage_in_bytes") - g.memory.field("memory.stat", "total_inactive_file")
-	return usage{memory: max(held, 0), memoryMax: g.memory.number("memory.limit_in_bytes"),
-		procs: int(g.pids.number("pids.current")), cpu: time.Duration(g.acct.number("cpuacct.usage"))}, nil
+	return usage{
+		memory: max(held, 0), memoryMax: g.memory.number("memory.limit_in_bytes"),
+		procs: int(g.pids.number("pids.current")), cpu: time.Duration(g.acct.number("cpuacct.usage")),
+	}, nil
 }
 
 func (g v1Group) oomKills() int64 { return g.memory.field("memory.oom_control", "oom_kill") }

@@ -103,8 +103,10 @@ func (g v2Group) frozen() bool { return g.run.read("cgroup.freeze") == "1" }
 
 func (g v2Group) usage() (usage, error) {
 	held := g.all.number("memory.current") - g.all.field("memory.stat", "inactive_file")
-	return usage{memory: max(held, 0), memoryMax: g.all.number("memory.max"), procs: int(g.all.number("pids.current")),
-		cpu: time.Duration(g.all.field("cpu.stat", "usage_usec")) * time.Microsecond}, nil
+	return usage{
+		memory: max(held, 0), memoryMax: g.all.number("memory.max"), procs: int(g.all.number("pids.current")),
+		cpu: time.Duration(g.all.field("cpu.stat", "usage_usec")) * time.Microsecond,
+	}, nil
 }
 
 func (g v2Group) oomKills() int64 { return g.all.field("memory.events", "oom_kill") }

@@ -130,10 +130,12 @@ func TestTheDatabaseIsTheSitesOwn(t *testing.T) {
 			if got := r.sh(t, s.ID, admin, true); got != "42\n" {
 				t.Errorf("root is not the administrator: %s", got)
 			}
-			for what, script := range map[string]string{"the site's user is the administrator": admin,
+			for what, script := range map[string]string{
+				"the site's user is the administrator":   admin,
 				"a wrong password opens":                 strings.ReplaceAll(fmt.Sprintf(map[string]string{"mariadb": "mariadb -N -u site -pwrong site -e 'SELECT %d'", "postgresql": "PGPASSWORD=wrong psql -At -U site site -c 'SELECT %d'"}[engine], 42), "\n", ""),
 				"no password opens":                      map[string]string{"mariadb": "mariadb -N -u site site -e 'SELECT 42' </dev/null", "postgresql": "psql -w -At -U site site -c 'SELECT 42'"}[engine],
-				"the files can be read by the site user": map[string]string{"mariadb": "ls /var/lib/mysql/site && echo 42", "postgresql": "ls /var/lib/postgresql/data && echo 42"}[engine]} {
+				"the files can be read by the site user": map[string]string{"mariadb": "ls /var/lib/mysql/site && echo 42", "postgresql": "ls /var/lib/postgresql/data && echo 42"}[engine],
+			} {
 				if got := r.sh(t, s.ID, script, false); strings.HasSuffix(got, "42\n") {
 					t.Errorf("%s: %s", what, got)
 				}

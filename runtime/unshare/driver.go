@@ -130,8 +130,10 @@ func Open(c Config) (_ *Driver, err error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
-	d := &Driver{Config: c, templates: templates{dir: filepath.Join(c.Data, "templates")},
-		blanks: blanks{dir: filepath.Join(c.Data, "blank")}, sites: map[string]*container{}}
+	d := &Driver{
+		Config: c, templates: templates{dir: filepath.Join(c.Data, "templates")},
+		blanks: blanks{dir: filepath.Join(c.Data, "blank")}, sites: map[string]*container{},
+	}
 	d.closing, d.close = context.WithCancel(context.Background())
 	for _, dir := range []string{d.sitesDir(), d.blanks.dir, d.boxesDir()} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {

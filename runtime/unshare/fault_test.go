@@ -23,8 +23,10 @@ func TestAFailedStepLeavesNothing(t *testing.T) {
 		})
 	}
 	s := r.create(t, spec(t, 1))
-	for _, step := range []string{"make cgroup", "make run folder", "clone", "attach image", "clone template", "idmap",
-		"attach network", "write state", "go", "start services", "wait for answer"} {
+	for _, step := range []string{
+		"make cgroup", "make run folder", "clone", "attach image", "clone template", "idmap",
+		"attach network", "write state", "go", "start services", "wait for answer",
+	} {
 		t.Run("start/"+step, func(t *testing.T) {
 			r.failsAt(t, step, func() error { _, err := r.Start(t.Context(), s.ID); return err })
 			if got := r.status(t, s.ID); got != runtime.Stopped {

@@ -60,8 +60,10 @@ func (d *Driver) openFiles(c *container) (*session, error) {
 	defer func() { _ = null.Close() }()
 	b := c.box
 	// It begins as the box's root, locks itself into the home and becomes the site's user.
-	init, err := b.exec(program{flags: execKeep | execProgram, dir: "/", argv: []string{"petitpont-box", "files"},
-		env: []string{"GOMAXPROCS=2"}, files: []*os.File{theirs, theirs, null, d.box}})
+	init, err := b.exec(program{
+		flags: execKeep | execProgram, dir: "/", argv: []string{"petitpont-box", "files"},
+		env: []string{"GOMAXPROCS=2"}, files: []*os.File{theirs, theirs, null, d.box},
+	})
 	if err != nil {
 		return nil, err
 	}

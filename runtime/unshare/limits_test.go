@@ -70,9 +70,11 @@ func (r *rig) greed(t *testing.T, id string) map[string]int64 {
 func TestTheKernelKeepsEachLimitAlsoAChangedOne(t *testing.T) {
 	r := open(t)
 	s := spec(t, 1)
-	s.Limits = runtime.Limits{Disk: 64 << 20, Inodes: 4096, Memory: 256 << 20, CPU: 500, Procs: 80,
-		IO: 8 << 20, Files: 1000, Watches: 400, Terminals: 12, Tmp: 8 << 20}
-	addr := r.running(t, s)
+	s.Limits = runtime.Limits{
+		Disk: 64 << 20, Inodes: 4096, Memory: 256 << 20, CPU: 500, Procs: 80,
+		IO: 8 << 20, Files: 1000, Watches: 400, Terminals: 12, Tmp: 8 << 20,
+	}
+	r.running(t, s)
 	within := func(what string, got, most int64) {
 		t.Helper()
 		if got > most || got < most/2 {
@@ -118,7 +120,7 @@ func TestTheKernelKeepsEachLimitAlsoAChangedOne(t *testing.T) {
 	if err := r.SetLimits(t.Context(), s.ID, more); err != nil {
 		t.Fatal(err)
 	}
-	addr = r.start(t, s.ID)
+	addr := r.start(t, s.ID)
 	check(more)
 	answers(t, addr)
 }

@@ -65,8 +65,10 @@ func open(t testing.TB) *rig {
 func openOn(t testing.TB, data string) *rig {
 	t.Helper()
 	r := &rig{}
-	c := Config{Data: data, Run: t.TempDir(), Instance: "u" + random(t, 5), Box: filepath.Join(programs, "petitpont-box"),
-		Init: filepath.Join(programs, "petitpont-init"), Reserve: 1 << 20, Log: slog.New(slog.NewTextHandler(testWriter{t}, nil))}
+	c := Config{
+		Data: data, Run: t.TempDir(), Instance: "u" + random(t, 5), Box: filepath.Join(programs, "petitpont-box"),
+		Init: filepath.Join(programs, "petitpont-init"), Reserve: 1 << 20, Log: slog.New(slog.NewTextHandler(testWriter{t}, nil)),
+	}
 	var err error
 	if r.net, err = network.Open(network.Config{Instance: c.Instance, Segments: segments(t), Log: c.Log}); err != nil {
 		t.Fatal(err)
@@ -123,8 +125,10 @@ func random(t testing.TB, n int) string {
 }
 
 func spec(t testing.TB, slot int) runtime.Spec {
-	return runtime.Spec{ID: random(t, 10), Template: "web", Slot: slot, Segment: "student", Hostname: "demo",
-		Services: []string{"php", "nginx"}, Limits: runtime.Limits{Disk: 256 << 20, Inodes: 16384, Memory: 256 << 20, CPU: 2000, Procs: 64}}
+	return runtime.Spec{
+		ID: random(t, 10), Template: "web", Slot: slot, Segment: "student", Hostname: "demo",
+		Services: []string{"php", "nginx"}, Limits: runtime.Limits{Disk: 256 << 20, Inodes: 16384, Memory: 256 << 20, CPU: 2000, Procs: 64},
+	}
 }
 
 // count is what the instance has now.

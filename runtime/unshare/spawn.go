@@ -248,7 +248,8 @@ func letGo(control *net.UnixConn) error {
 func idmap(mount int, users *os.File, attrs uint64) error {
 	err := unix.MountSetattr(mount, "", unix.AT_EMPTY_PATH, &unix.MountAttr{
 		Attr_set:    unix.MOUNT_ATTR_IDMAP | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | attrs,
-		Propagation: unix.MS_PRIVATE, Userns_fd: uint64(users.Fd())})
+		Propagation: unix.MS_PRIVATE, Userns_fd: uint64(users.Fd()),
+	})
 	if err != nil {
 		return fmt.Errorf("idmap: %w", err)
 	}
@@ -263,8 +264,10 @@ func (d *Driver) plan(r record) stage.Plan {
 		hosts += fmt.Sprintf("%s\t%s\n%s\t%[2]s\n", a.V4, s.Hostname, a.V6)
 	}
 	l := withDefaults(s.Limits) // those of an older site are not all there
-	return stage.Plan{Hostname: s.Hostname, Hosts: hosts, Resolv: resolvConf(a.Resolver), Tmp: l.Tmp, Files: uint64(l.Files),
-		Watches: l.Watches, Terminals: l.Terminals, Filters: d.filters, Off: d.Weaken}
+	return stage.Plan{
+		Hostname: s.Hostname, Hosts: hosts, Resolv: resolvConf(a.Resolver), Tmp: l.Tmp, Files: uint64(l.Files),
+		Watches: l.Watches, Terminals: l.Terminals, Filters: d.filters, Off: d.Weaken,
+	}
 }
 
 // pending is a mount being made beside everything else.

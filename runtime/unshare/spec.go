@@ -19,10 +19,14 @@ var (
 
 // Limits a site has when its Spec does not say, and the least it can live with.
 var (
-	defaults = runtime.Limits{Disk: 1 << 30, Inodes: 65536, Memory: 256 << 20, CPU: 1000, Procs: 128,
-		IO: 64 << 20, Files: 16384, Watches: 65536, Terminals: 64}
-	least = runtime.Limits{Disk: 16 << 20, Inodes: 1024, Memory: 16 << 20, CPU: 10, Procs: 8,
-		IO: 256 << 10, Files: 256, Watches: 128, Terminals: 4, Tmp: 1 << 20}
+	defaults = runtime.Limits{
+		Disk: 1 << 30, Inodes: 65536, Memory: 256 << 20, CPU: 1000, Procs: 128,
+		IO: 64 << 20, Files: 16384, Watches: 65536, Terminals: 64,
+	}
+	least = runtime.Limits{
+		Disk: 16 << 20, Inodes: 1024, Memory: 16 << 20, CPU: 10, Procs: 8,
+		IO: 256 << 10, Files: 256, Watches: 128, Terminals: 4, Tmp: 1 << 20,
+	}
 )
 
 const (
@@ -57,10 +61,12 @@ func checkSpec(s runtime.Spec) error {
 }
 
 func checkLimits(l runtime.Limits) error {
-	for what, n := range map[string][2]int64{"disk": {l.Disk, least.Disk}, "inodes": {l.Inodes, least.Inodes},
+	for what, n := range map[string][2]int64{
+		"disk": {l.Disk, least.Disk}, "inodes": {l.Inodes, least.Inodes},
 		"memory": {l.Memory, least.Memory}, "cpu": {int64(l.CPU), int64(least.CPU)}, "procs": {int64(l.Procs), int64(least.Procs)},
 		"io": {l.IO, least.IO}, "files": {int64(l.Files), int64(least.Files)}, "watches": {int64(l.Watches), int64(least.Watches)},
-		"terminals": {int64(l.Terminals), int64(least.Terminals)}, "tmp": {l.Tmp, least.Tmp}} {
+		"terminals": {int64(l.Terminals), int64(least.Terminals)}, "tmp": {l.Tmp, least.Tmp},
+	} {
 		if n[0] != 0 && n[0] < n[1] {
 			return fmt.Errorf("%w: limit of %s is %d, the least is %d", runtime.ErrInvalid, what, n[0], n[1])
 		}

@@ -78,8 +78,10 @@ func (d *Driver) trials(ctx context.Context, t *pinned) error {
 
 // try makes one throw-away site, asks it, and takes it away again whatever happened.
 func (d *Driver) try(ctx context.Context, t *pinned, trial runtime.Trial) (err error) {
-	s := runtime.Spec{ID: trialID(), Template: t.Name, Segment: d.TrialSegment, Hostname: "trial",
-		Services: trial.Services, Env: trial.Env, Limits: trialLimits}
+	s := runtime.Spec{
+		ID: trialID(), Template: t.Name, Segment: d.TrialSegment, Hostname: "trial",
+		Services: trial.Services, Env: trial.Env, Limits: trialLimits,
+	}
 	if s.Slot, err = d.freeSlot(s.Segment); err != nil {
 		return err
 	}
@@ -151,8 +153,10 @@ func frontPage(ctx context.Context, addr netip.AddrPort) (status int, page strin
 	if err != nil {
 		return 0, "", err
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, Proxy: nil},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true, Proxy: nil},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	res, err := client.Do(q)
 	if err != nil {
 		return 0, "", err

@@ -17,8 +17,10 @@ func (d *Driver) weak(wall string) bool { return slices.Contains(d.Weaken, wall)
 // spaces are the namespaces a box is born into.
 func (d *Driver) spaces() uintptr {
 	flags := uintptr(birthFlags)
-	for wall, flag := range map[string]uintptr{stage.UserSpace: syscall.CLONE_NEWUSER, stage.IPCSpace: syscall.CLONE_NEWIPC, stage.UTSSpace: syscall.CLONE_NEWUTS,
-		stage.NetSpace: syscall.CLONE_NEWNET} {
+	for wall, flag := range map[string]uintptr{
+		stage.UserSpace: syscall.CLONE_NEWUSER, stage.IPCSpace: syscall.CLONE_NEWIPC, stage.UTSSpace: syscall.CLONE_NEWUTS,
+		stage.NetSpace: syscall.CLONE_NEWNET,
+	} {
 		if d.weak(wall) {
 			flags &^= flag
 		}

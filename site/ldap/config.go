@@ -66,8 +66,11 @@ func (c Config) withDefaults() Config {
 		field *string
 		value string
 	}{
-		{&c.Filter, DefaultFilter}, {&c.Attributes.Login, "uid"}, {&c.Attributes.Name, "cn"},
-		{&c.Attributes.Mail, "mail"}, {&c.Attributes.Key, "entryUUID"},
+		{&c.Filter, DefaultFilter},
+		{&c.Attributes.Login, "uid"},
+		{&c.Attributes.Name, "cn"},
+		{&c.Attributes.Mail, "mail"},
+		{&c.Attributes.Key, "entryUUID"},
 	} {
 		if *d.field == "" {
 			*d.field = d.value

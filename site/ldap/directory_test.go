@@ -81,7 +81,8 @@ func TestPeopleWithDefects(t *testing.T) {
 	d := open(t, s.Config())
 	s.SetPeople([]ldaptest.Person{
 		{Login: "guest", Password: "p"},
-		{Login: "twin", Password: "p", Role: site.Student}, {Login: "TWIN", Password: "p", Role: site.Student},
+		{Login: "twin", Password: "p", Role: site.Student},
+		{Login: "TWIN", Password: "p", Role: site.Student},
 		{Login: "a+b", Password: "p", Role: site.Student},
 		{Login: "odd", Password: "p", Name: "Odd\x1b[31m\nName\u202e \xff", Role: site.Student},
 		{Login: "none", Role: site.Student},
@@ -203,8 +204,10 @@ func TestNewRefuses(t *testing.T) {
 		"a rule whose filter is broken":    rule(ldap.Rule{Base: "dc=x", Filter: "(", Attr: "member", Role: site.Student}),
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := ldap.Config{URLs: []string{"ldaps://ldap.ecole.example"}, BaseDN: "dc=ecole,dc=example",
-				BindDN: "cn=petitpont,dc=ecole,dc=example", BindPasswordFile: secret}
+			c := ldap.Config{
+				URLs: []string{"ldaps://ldap.ecole.example"}, BaseDN: "dc=ecole,dc=example",
+				BindDN: "cn=petitpont,dc=ecole,dc=example", BindPasswordFile: secret,
+			}
 			if _, err := ldap.New(c); err != nil {
 				t.Fatalf("the good one: %v", err)
 			}

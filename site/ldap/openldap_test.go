@@ -61,8 +61,10 @@ func TestOpenLDAP(t *testing.T) {
 		}
 	})
 	t.Run("wrong passwords are refused", func(t *testing.T) {
-		for _, p := range []string{"", "wrong", " " + password, password + " ", strings.ToUpper(password), password + "\x00",
-			strings.Repeat("x", 64<<10), bindPW, "{CLEARTEXT}" + password} {
+		for _, p := range []string{
+			"", "wrong", " " + password, password + " ", strings.ToUpper(password), password + "\x00",
+			strings.Repeat("x", 64<<10), bindPW, "{CLEARTEXT}" + password,
+		} {
 			_, err := d.Authenticate(t.Context(), "eleve", p)
 			refused(t, err, site.CodeWrongPassword)
 		}

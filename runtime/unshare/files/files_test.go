@@ -33,9 +33,11 @@ func TestEveryThreadIsTheSitesOwnUserInItsHome(t *testing.T) {
 			t.Errorf("%s: root %s %v", thread, root, err)
 		}
 		status := b.read(thread + "/status")
-		for _, want := range []string{"Uid:\t1000\t1000\t1000\t1000\n", "Gid:\t1000\t1000\t1000\t1000\n", "Groups:\t \n",
+		for _, want := range []string{
+			"Uid:\t1000\t1000\t1000\t1000\n", "Gid:\t1000\t1000\t1000\t1000\n", "Groups:\t \n",
 			"CapInh:\t0000000000000000\n", "CapPrm:\t0000000000000000\n", "CapEff:\t0000000000000000\n",
-			"CapAmb:\t0000000000000000\n", "NoNewPrivs:\t1\n", "Umask:\t0022\n"} {
+			"CapAmb:\t0000000000000000\n", "NoNewPrivs:\t1\n", "Umask:\t0022\n",
+		} {
 			if !strings.Contains(status, want) {
 				t.Errorf("%s: no %q in\n%s", thread, want, status)
 			}
@@ -67,8 +69,10 @@ func TestOpenSSHsClientMovesFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err, out)
 	}
-	for _, want := range []string{"Remote working directory: /www", "-rwxr-x--x    1 site     site       500000 Feb 2  2020 kept",
-		"drwxr-xr-x    2 site     site         4096", " .\n", " ..\n", "%Capacity"} {
+	for _, want := range []string{
+		"Remote working directory: /www", "-rwxr-x--x    1 site     site       500000 Feb 2  2020 kept",
+		"drwxr-xr-x    2 site     site         4096", " .\n", " ..\n", "%Capacity",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
@@ -102,8 +106,10 @@ func TestNothingOutsideTheHomeIsReached(t *testing.T) {
 	b.must(os.Symlink("/etc/secret", b.www("abs")), os.Symlink("../../../etc/secret", b.www("up")),
 		os.Symlink("/", b.www("root")), os.Symlink("/proc/self/root/etc", b.www("proc")), os.Symlink("../../..", b.www("dots")))
 	client, _ := b.serve()
-	for _, name := range []string{"abs", "up", "root/etc/secret", "proc/secret", "dots/etc/secret", "../../../../etc/secret",
-		"/etc/secret", "/../etc/secret", "//etc//secret", "/www/../../etc/secret", "/proc/self/root/etc/secret", "/bin/files"} {
+	for _, name := range []string{
+		"abs", "up", "root/etc/secret", "proc/secret", "dots/etc/secret", "../../../../etc/secret",
+		"/etc/secret", "/../etc/secret", "//etc//secret", "/www/../../etc/secret", "/proc/self/root/etc/secret", "/bin/files",
+	} {
 		if f, err := client.Open(name); err == nil {
 			t.Errorf("%s opened", name)
 			_ = f.Close()
@@ -123,8 +129,10 @@ func TestNothingOutsideTheHomeIsReached(t *testing.T) {
 	if list, err := client.ReadDir("root"); err != nil || len(list) != 2 {
 		t.Error(list, err)
 	}
-	for name, want := range map[string]string{".": "/www", "..": "/", "../..": "/", "root": "/", "root/www": "/www", "dots/www/./x": "/www/x",
-		"new": "/www/new", "": "/www", "/": "/", "/www/": "/www"} {
+	for name, want := range map[string]string{
+		".": "/www", "..": "/", "../..": "/", "root": "/", "root/www": "/www", "dots/www/./x": "/www/x",
+		"new": "/www/new", "": "/www", "/": "/", "/www/": "/www",
+	} {
 		if got, err := client.RealPath(name); err != nil || got != want {
 			t.Errorf("realpath %q is %q %v; want %q", name, got, err, want)
 		}

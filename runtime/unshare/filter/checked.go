@@ -79,10 +79,14 @@ func socket(open []string) []bpf.Instruction {
 	if slices.Contains(open, Families) {
 		return []bpf.Instruction{pass}
 	}
-	protocols := []bpf.Instruction{load(1), bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: typeMask},
+	protocols := []bpf.Instruction{
+		load(1),
+		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: typeMask},
 		when(unix.SOCK_RAW, 1), eperm,
-		bpf.JumpIf{Cond: bpf.JumpGreaterThan, Val: unix.SOCK_DGRAM, SkipFalse: 1}, noProtocol,
-		load(2)}
+		bpf.JumpIf{Cond: bpf.JumpGreaterThan, Val: unix.SOCK_DGRAM, SkipFalse: 1},
+		noProtocol,
+		load(2),
+	}
 	for _, p := range []uint32{unix.IPPROTO_IP, unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_ICMP, unix.IPPROTO_ICMPV6} {
 		protocols = append(protocols, when(p, 1), pass)
 	}
@@ -91,10 +95,12 @@ func socket(open []string) []bpf.Instruction {
 		protocols = []bpf.Instruction{pass}
 	}
 	return slices.Concat(
-		[]bpf.Instruction{load(0), when(unix.AF_UNIX, 1), pass,
+		[]bpf.Instruction{
+			load(0), when(unix.AF_UNIX, 1), pass,
 			when(unix.AF_NETLINK, 4), load(2), when(unix.NETLINK_ROUTE, 1), pass, noFamily,
 			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_INET, SkipTrue: 2},
 			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_INET6, SkipTrue: 1},
-			noFamily},
+			noFamily,
+		},
 		protocols)
 }

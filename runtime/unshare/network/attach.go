@@ -165,8 +165,10 @@ func (n *Network) addPair(p port, ns *os.File) (netlink.Link, error) {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.Group = p.link(n.instance), group(n.instance)
 	attrs.NumTxQueues, attrs.NumRxQueues = 1, 1 // else one per processor, with their memory
-	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: inside, PeerHardwareAddr: p.addr(n.instance).MAC,
-		PeerNamespace: netlink.NsFd(int(ns.Fd()))}
+	veth := &netlink.Veth{
+		LinkAttrs: attrs, PeerName: inside, PeerHardwareAddr: p.addr(n.instance).MAC,
+		PeerNamespace: netlink.NsFd(int(ns.Fd())),
+	}
 	if err := n.host.LinkAdd(veth); err != nil {
 		return nil, err
 	}
@@ -199,8 +201,10 @@ func (n *Network) fence(link netlink.Link, bridge int) error {
 func (n *Network) introduce(link netlink.Link, p port, bridge int) error {
 	a := p.addr(n.instance)
 	// NUD_NOARP is what the bridge calls static; permanent would mean "this is the host's own address".
-	station := &netlink.Neigh{LinkIndex: link.Attrs().Index, Family: unix.AF_BRIDGE, State: netlink.NUD_NOARP,
-		Flags: netlink.NTF_MASTER, HardwareAddr: a.MAC}
+	station := &netlink.Neigh{
+		LinkIndex: link.Attrs().Index, Family: unix.AF_BRIDGE, State: netlink.NUD_NOARP,
+		Flags: netlink.NTF_MASTER, HardwareAddr: a.MAC,
+	}
 	if err := n.host.NeighSet(station); err != nil {
 		return fmt.Errorf("station %s: %w", a.MAC, err)
 	}

@@ -12,10 +12,25 @@ import (
 
 // bridgeSysctls make the host take no instruction from a segment.
 var bridgeSysctls = map[string][][2]string{
-	"ipv4": {{"forwarding", "1"}, {"rp_filter", "1"}, {"proxy_arp", "0"}, {"accept_redirects", "0"},
-		{"send_redirects", "0"}, {"accept_source_route", "0"}, {"accept_local", "0"}, {"route_localnet", "0"}},
-	"ipv6": {{"addr_gen_mode", "1"}, {"accept_ra", "0"}, {"autoconf", "0"}, {"accept_dad", "0"},
-		{"accept_redirects", "0"}, {"proxy_ndp", "0"}, {"accept_source_route", "0"}},
+	"ipv4": {
+		{"forwarding", "1"},
+		{"rp_filter", "1"},
+		{"proxy_arp", "0"},
+		{"accept_redirects", "0"},
+		{"send_redirects", "0"},
+		{"accept_source_route", "0"},
+		{"accept_local", "0"},
+		{"route_localnet", "0"},
+	},
+	"ipv6": {
+		{"addr_gen_mode", "1"},
+		{"accept_ra", "0"},
+		{"autoconf", "0"},
+		{"accept_dad", "0"},
+		{"accept_redirects", "0"},
+		{"proxy_ndp", "0"},
+		{"accept_source_route", "0"},
+	},
 }
 
 // makeBridge makes or adopts the bridge of a shard and returns its index.

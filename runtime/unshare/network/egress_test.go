@@ -27,11 +27,13 @@ func TestS27EachRoleReachesWhatItsPolicySays(t *testing.T) {
 	greet(t, w, at("::", 53))
 	greet(t, w, at("::", 853))
 	proxy := []netip.AddrPort{netip.MustParseAddrPort("10.1.2.3:3128"), netip.MustParseAddrPort("[fd00::9]:3128")}
-	n := openConfig(t, Config{Instance: "roles", Segments: segments(t), DNS: []netip.Addr{netip.MustParseAddr("10.9.9.9"), netip.MustParseAddr("fd00:ec2::254")},
+	n := openConfig(t, Config{
+		Instance: "roles", Segments: segments(t), DNS: []netip.Addr{netip.MustParseAddr("10.9.9.9"), netip.MustParseAddr("fd00:ec2::254")},
 		Policies: map[string]Policy{
 			"student": {Closed: []netip.Prefix{prefix("198.51.100.0/24"), prefix("2001:db8:5::/48")}, Open: proxy},
 			"teacher": {Open: proxy, Inside: true},
-		}})
+		},
+	})
 	student, _ := site(t, n, "aaaaaaaaaa", "student", 3)
 	teacher, _ := site(t, n, "bbbbbbbbbb", "teacher", 3)
 	association, _ := site(t, n, "cccccccccc", "association", 3)
@@ -218,8 +220,10 @@ func hold(t *testing.T, ns *os.File, addr string) {
 func TestS29DatagramsAreRationed(t *testing.T) {
 	w := world(t)
 	acquaint(t, w)
-	n := openConfig(t, Config{Instance: "spray", Segments: segments(t), DNS: []netip.Addr{netip.MustParseAddr("10.9.9.9")},
-		Policies: map[string]Policy{"student": {Packets: 300, Rate: 10_000, Burst: 40_000}}})
+	n := openConfig(t, Config{
+		Instance: "spray", Segments: segments(t), DNS: []netip.Addr{netip.MustParseAddr("10.9.9.9")},
+		Policies: map[string]Policy{"student": {Packets: 300, Rate: 10_000, Burst: 40_000}},
+	})
 	a, own := site(t, n, "aaaaaaaaaa", "student", 3)
 	s := stranger{own, gatewayMAC("spray")}
 	out := netip.MustParseAddr("203.0.113.2")

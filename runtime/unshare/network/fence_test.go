@@ -195,8 +195,12 @@ func TestFence(t *testing.T) {
 		{"a VLAN tag", honest("x").tagged(unix.ETH_P_8021Q), "", []string{`goto from_port`}},
 		{"two VLAN tags", honest("x").tagged(unix.ETH_P_8021AD, unix.ETH_P_8021Q), "", []string{`goto from_port`}},
 		{"an unknown protocol", frame{gwMAC, own.MAC, 0x88b5, []byte(marker + "x")}, "", []string{`goto from_port`}},
-		{"a broadcast", frame{all, own.MAC, unix.ETH_P_IP, udp4(own.V4, netip.MustParseAddr("255.255.255.255"), 1, 9, "x")}, "",
-			[]string{"ether daddr !="}},
+		{
+			"a broadcast",
+			frame{all, own.MAC, unix.ETH_P_IP, udp4(own.V4, netip.MustParseAddr("255.255.255.255"), 1, 9, "x")},
+			"",
+			[]string{"ether daddr !="},
+		},
 		{"a frame for reserved addresses", frame{stp, own.MAC, unix.ETH_P_IP, udp4(own.V4, gw4, 1, 9, "x")}, "", []string{"ether daddr !="}},
 		{"a DHCP answer", frame{gwMAC, own.MAC, unix.ETH_P_IP, udp4(own.V4, gw4, 67, 68, "x")}, "", []string{"udp sport 67"}},
 		{"a DHCPv6 answer", frame{gwMAC, own.MAC, unix.ETH_P_IPV6, ip6(own.V6, gw6, 17, udp(547, 546, "x"))}, "", []string{"udp sport 547"}},
@@ -204,8 +208,12 @@ func TestFence(t *testing.T) {
 		{"a router advertisement to the gateway", frame{gwMAC, own.MAC, unix.ETH_P_IPV6, ip6(own.V6, gw6, 58, icmp6(134))}, "", []string{"icmpv6 type"}},
 		{"a neighbour advertisement", frame{gwMAC, own.MAC, unix.ETH_P_IPV6, ip6(own.V6, gw6, 58, icmp6(136))}, "", []string{"icmpv6 type"}},
 		{"a redirect", frame{gwMAC, own.MAC, unix.ETH_P_IPV6, ip6(own.V6, gw6, 58, icmp6(137))}, "", []string{"icmpv6 type"}},
-		{"a frame to its neighbour", frame{other.MAC, own.MAC, unix.ETH_P_IP, udp4(own.V4, other.V4, 1, 9, "x")}, "b",
-			[]string{"ether daddr !=", `iifname "fence-*" counter drop`, `oifname "fence-*" counter drop`, "isolated"}},
+		{
+			"a frame to its neighbour",
+			frame{other.MAC, own.MAC, unix.ETH_P_IP, udp4(own.V4, other.V4, 1, 9, "x")},
+			"b",
+			[]string{"ether daddr !=", `iifname "fence-*" counter drop`, `oifname "fence-*" counter drop`, "isolated"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

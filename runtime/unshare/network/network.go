@@ -67,8 +67,10 @@ func Open(c Config) (*Network, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open netlink: %w", err)
 	}
-	n := &Network{instance: c.Instance, segments: c.Segments, policies: c.Policies, dns: c.DNS, log: c.Log, host: host, v6: hasIPv6(),
-		shards: map[shard]int{}, ports: map[string]port{}}
+	n := &Network{
+		instance: c.Instance, segments: c.Segments, policies: c.Policies, dns: c.DNS, log: c.Log, host: host, v6: hasIPv6(),
+		shards: map[shard]int{}, ports: map[string]port{},
+	}
 	links, err := n.links()
 	if err == nil {
 		n.before = n.readBefore(links)

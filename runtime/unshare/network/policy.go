@@ -23,11 +23,15 @@ type Policy struct {
 var (
 	// This network, private, shared, loopback, link-local with the metadata services, protocol and benchmark blocks,
 	// multicast, reserved and broadcast.
-	closed4 = []string{"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
-		"192.0.0.0/24", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/3"}
+	closed4 = []string{
+		"0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+		"192.0.0.0/24", "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/3",
+	}
 	// The same, and every form that carries an IPv4 address inside: mapped, NAT64, Teredo, 6to4.
-	closed6 = []string{"::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16", "fc00::/7",
-		"fe80::/9", "ff00::/8"}
+	closed6 = []string{
+		"::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16", "fc00::/7",
+		"fe80::/9", "ff00::/8",
+	}
 )
 
 // questions is how many packets a second a site may send to the resolver.

@@ -120,15 +120,19 @@ func TestOnlyTheNamedResolverIsAsked(t *testing.T) {
 	w := world(t)
 	greet(t, w, at("::", 53))
 	greet(t, w, at("::", 80))
-	n, err := Open(Config{Instance: "dns", Segments: segments(t), DNS: []netip.Addr{netip.MustParseAddr("10.9.9.9"),
-		netip.MustParseAddr("fd00:ec2::254")}})
+	n, err := Open(Config{Instance: "dns", Segments: segments(t), DNS: []netip.Addr{
+		netip.MustParseAddr("10.9.9.9"),
+		netip.MustParseAddr("fd00:ec2::254"),
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = n.Close() })
 	a, _ := site(t, n, "aaaaaaaaaa", "student", 3)
-	for to, open := range map[string]bool{at("10.9.9.9", 53): true, at("fd00:ec2::254", 53): true,
-		at("10.9.9.9", 80): false, at("169.254.169.254", 53): false} {
+	for to, open := range map[string]bool{
+		at("10.9.9.9", 53): true, at("fd00:ec2::254", 53): true,
+		at("10.9.9.9", 80): false, at("169.254.169.254", 53): false,
+	} {
 		if !open {
 			if !closed(t, a, to) {
 				t.Errorf("%s is open", to)

@@ -52,8 +52,10 @@ func (n *Network) rules() (string, error) {
 
 		MarkPort, MarkHost string
 		Closed4, Closed6   []string
-	}{Closed4: closed4, Closed6: closed6, MarkPort: markPort, MarkHost: markHost, Name: n.instance, MAC: gatewayMAC(n.instance).String(), Questions: questions,
-		Fence4: n.before.fenced("ipv4"), Fence6: n.before.fenced("ipv6")}
+	}{
+		Closed4: closed4, Closed6: closed6, MarkPort: markPort, MarkHost: markHost, Name: n.instance, MAC: gatewayMAC(n.instance).String(), Questions: questions,
+		Fence4: n.before.fenced("ipv4"), Fence6: n.before.fenced("ipv6"),
+	}
 	for _, a := range n.dns {
 		data.DNS = append(data.DNS, ruleAddr{Family: family(a), Addr: a})
 	}

@@ -33,8 +33,10 @@ func neighbourSweep(t *testing.T, bridged string) {
 		"another segment, IPv6":    s.every(far.V6, s.gateway, 1000, syn),
 		"pings":                    {to(s.gateway, own.MAC, echo(own.V4, other.V4, 1)), to(s.gateway, own.MAC, echo(own.V6, other.V6, 1))},
 	}
-	for name, dst := range map[string]string{"its link-local address": "fe80::ff:fe00:4", "all nodes": "ff02::1", "all hosts": "224.0.0.1",
-		"everybody": "255.255.255.255", "the block's last address": "10.64.3.255"} {
+	for name, dst := range map[string]string{
+		"its link-local address": "fe80::ff:fe00:4", "all nodes": "ff02::1", "all hosts": "224.0.0.1",
+		"everybody": "255.255.255.255", "the block's last address": "10.64.3.255",
+	} {
 		ip := netip.MustParseAddr(dst)
 		for _, mac := range []net.HardwareAddr{s.gateway, other.MAC, {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, {0x33, 0x33, 0, 0, 0, 1}, {1, 0, 0x5e, 0, 0, 1}} {
 			attacks[name] = append(attacks[name], s.every(ip, mac, 100, datagram)...)

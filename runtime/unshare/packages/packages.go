@@ -32,7 +32,7 @@ func Main() int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	fmt.Println(print)
+	fmt.Fprintln(os.Stdout, print)
 	return 0
 }
 

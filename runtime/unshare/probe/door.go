@@ -107,8 +107,16 @@ func netlinks(World) (string, error) {
 }
 
 func protocols(World) (string, error) {
-	for _, c := range [][2]int{{unix.SOCK_STREAM, unix.IPPROTO_SCTP}, {unix.SOCK_SEQPACKET, 0}, {6, 33}, {unix.SOCK_STREAM, unix.IPPROTO_MPTCP},
-		{unix.SOCK_DGRAM, unix.IPPROTO_UDPLITE}, {unix.SOCK_DGRAM, unix.IPPROTO_L2TP}, {unix.SOCK_STREAM, 256}, {unix.SOCK_RDM, 0}} {
+	for _, c := range [][2]int{
+		{unix.SOCK_STREAM, unix.IPPROTO_SCTP},
+		{unix.SOCK_SEQPACKET, 0},
+		{6, 33},
+		{unix.SOCK_STREAM, unix.IPPROTO_MPTCP},
+		{unix.SOCK_DGRAM, unix.IPPROTO_UDPLITE},
+		{unix.SOCK_DGRAM, unix.IPPROTO_L2TP},
+		{unix.SOCK_STREAM, 256},
+		{unix.SOCK_RDM, 0},
+	} {
 		if e := openSocket(unix.AF_INET, c[0], c[1]); e == 0 || reached(e, unix.EPROTONOSUPPORT, unix.ESOCKTNOSUPPORT) != "" {
 			return "protocol " + itoa(c[1]) + ": " + answer(e), nil
 		}

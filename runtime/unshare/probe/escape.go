@@ -165,8 +165,10 @@ func openNode(World) (string, error) {
 
 // hostsDevices looks for nodes that are none of the harmless: null, zero, full, random, urandom, tty, ptmx and terminals.
 func hostsDevices(World) (string, error) {
-	harmless := map[uint64]bool{unix.Mkdev(1, 3): true, unix.Mkdev(1, 5): true, unix.Mkdev(1, 7): true, unix.Mkdev(1, 8): true,
-		unix.Mkdev(1, 9): true, unix.Mkdev(5, 0): true, unix.Mkdev(5, 2): true}
+	harmless := map[uint64]bool{
+		unix.Mkdev(1, 3): true, unix.Mkdev(1, 5): true, unix.Mkdev(1, 7): true, unix.Mkdev(1, 8): true,
+		unix.Mkdev(1, 9): true, unix.Mkdev(5, 0): true, unix.Mkdev(5, 2): true,
+	}
 	var got []string
 	err := filepath.WalkDir("/dev", func(path string, _ os.DirEntry, err error) error {
 		var st unix.Stat_t

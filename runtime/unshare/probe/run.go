@@ -26,7 +26,7 @@ func Main(args []string) int {
 		case "nothing":
 			return 0
 		case "whoami":
-			fmt.Print(unix.Geteuid())
+			fmt.Fprint(os.Stdout, unix.Geteuid())
 			return 0
 		}
 	}

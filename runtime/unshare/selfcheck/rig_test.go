@@ -85,9 +85,15 @@ func buildAll(dir string) {
 // prepareHost gives the tests' own network a way out, with addresses that stand for the world.
 func prepareHost() {
 	for _, argv := range [][]string{
-		{"link", "set", "lo", "up"}, {"link", "add", "world", "type", "veth", "peer", "name", "world1"}, {"link", "set", "world", "up"}, {"link", "set", "world1", "up"},
-		{"addr", "add", "169.254.169.254/32", "dev", "world"}, {"addr", "add", "192.0.2.7/32", "dev", "world"}, {"addr", "add", "2001:db8::7/128", "dev", "world", "nodad"},
-		{"route", "add", "default", "dev", "world"}} {
+		{"link", "set", "lo", "up"},
+		{"link", "add", "world", "type", "veth", "peer", "name", "world1"},
+		{"link", "set", "world", "up"},
+		{"link", "set", "world1", "up"},
+		{"addr", "add", "169.254.169.254/32", "dev", "world"},
+		{"addr", "add", "192.0.2.7/32", "dev", "world"},
+		{"addr", "add", "2001:db8::7/128", "dev", "world", "nodad"},
+		{"route", "add", "default", "dev", "world"},
+	} {
 		build(append([]string{"ip"}, argv...)...)
 	}
 }
@@ -125,8 +131,10 @@ func open(t testing.TB, instance, box, init string, weaken []string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{c: unshare.Config{Data: t.TempDir(), Run: t.TempDir(), Instance: instance, Box: filepath.Join(programs, box), Init: filepath.Join(programs, init),
-		Reserve: 1 << 20, Log: log, Weaken: weaken}}
+	r := &rig{c: unshare.Config{
+		Data: t.TempDir(), Run: t.TempDir(), Instance: instance, Box: filepath.Join(programs, box), Init: filepath.Join(programs, init),
+		Reserve: 1 << 20, Log: log, Weaken: weaken,
+	}}
 	if r.net, err = network.Open(network.Config{Instance: instance, Segments: all, Log: log}); err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +167,8 @@ func makeTemplate(t testing.TB, dir string) {
 		}
 	}
 	m, err := json.Marshal(template.Manifest{Name: "tiny", Version: "20260101-1", BuiltAt: time.Now(), Services: map[string]runtime.Service{
-		"serve": {Argv: []string{"/usr/bin/serve"}, User: "root", Stop: "TERM"}}})
+		"serve": {Argv: []string{"/usr/bin/serve"}, User: "root", Stop: "TERM"},
+	}})
 	program, err2 := os.ReadFile(filepath.Join(programs, "serve"))
 	if err := errors.Join(err, err2,
 		os.WriteFile(filepath.Join(version, "manifest.json"), m, 0o644),
@@ -173,14 +182,16 @@ func makeTemplate(t testing.TB, dir string) {
 // check runs the self-check over the rig.
 func (r *rig) check(t testing.TB, grant func(runtime.Limits) runtime.Limits, only ...string) Report {
 	t.Helper()
-	report, err := Run(t.Context(), Config{Driver: r, Instance: r.c.Instance, Version: "test", Only: only, Grant: grant,
+	report, err := Run(t.Context(), Config{
+		Driver: r, Instance: r.c.Instance, Version: "test", Only: only, Grant: grant,
 		Spec:   runtime.Spec{Template: "tiny", Segment: "student", Services: []string{"serve"}},
 		Closed: []string{listening(t, "169.254.169.254:0"), listening(t, "192.0.2.7:0"), listening(t, "[2001:db8::7]:0")},
 		Disk:   func(id string) string { return filepath.Join(r.c.Data, "sites", id, "disk.img") },
 		Addr: func(slot int) (Addr, error) {
 			a, err := r.net.Addr("student", slot)
 			return Addr{V4: a.V4, V6: a.V6, MAC: a.MAC}, err
-		}})
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

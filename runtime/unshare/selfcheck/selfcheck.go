@@ -168,8 +168,10 @@ func (c Config) world(can *canaries, neighbour runtime.Spec) (probe.World, error
 	w.Neighbour = []string{netip.AddrPortFrom(a.V4, 80).String(), netip.AddrPortFrom(a.V6, 80).String()}
 	w.Closed = append(append([]string{}, closed...), c.Closed...)
 	w.Prepared = "/petitpont-setuid"
-	w.Limits = probe.Limits{Memory: told.Memory, Disk: told.Disk, Inodes: told.Inodes, Tmp: tmp, Procs: told.Procs, CPU: told.CPU,
-		Files: files, Terminals: terminals, Watchers: watchers}
+	w.Limits = probe.Limits{
+		Memory: told.Memory, Disk: told.Disk, Inodes: told.Inodes, Tmp: tmp, Procs: told.Procs, CPU: told.CPU,
+		Files: files, Terminals: terminals, Watchers: watchers,
+	}
 	return w, can.listen(&w, a.V4)
 }
 

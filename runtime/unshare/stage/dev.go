@@ -9,8 +9,10 @@ import (
 
 var (
 	nodes = []string{"null", "zero", "full", "random", "urandom", "tty"}
-	links = map[string]string{"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1",
-		"stderr": "/proc/self/fd/2", "ptmx": "pts/ptmx"}
+	links = map[string]string{
+		"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1",
+		"stderr": "/proc/self/fd/2", "ptmx": "pts/ptmx",
+	}
 )
 
 // devices makes /dev anew: nothing of the template's or the tenant's /dev is used. It is read-only in the end, so

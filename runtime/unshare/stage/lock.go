@@ -92,8 +92,10 @@ func limits(p Plan) error {
 	if p.off(ProcLimits) {
 		return nil
 	}
-	for what, n := range map[int]uint64{unix.RLIMIT_NOFILE: p.Files, unix.RLIMIT_CORE: 0, unix.RLIMIT_MEMLOCK: 8 << 20,
-		unix.RLIMIT_MSGQUEUE: 819200, unix.RLIMIT_RTPRIO: 0, unix.RLIMIT_NICE: 0} {
+	for what, n := range map[int]uint64{
+		unix.RLIMIT_NOFILE: p.Files, unix.RLIMIT_CORE: 0, unix.RLIMIT_MEMLOCK: 8 << 20,
+		unix.RLIMIT_MSGQUEUE: 819200, unix.RLIMIT_RTPRIO: 0, unix.RLIMIT_NICE: 0,
+	} {
 		if err := unix.Setrlimit(what, &unix.Rlimit{Cur: n, Max: n}); err != nil {
 			return fmt.Errorf("set limit %d: %w", what, err)
 		}

@@ -87,8 +87,10 @@ func restrict(m int, attrs uint64) error {
 
 // open opens a name below dir. What a tenant may have put there is not followed and does not leave dir (SAFETY S4).
 func open(dir int, name string, flags int) (int, error) {
-	return unix.Openat2(dir, name, &unix.OpenHow{Flags: uint64(flags | unix.O_CLOEXEC),
-		Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_BENEATH})
+	return unix.Openat2(dir, name, &unix.OpenHow{
+		Flags:   uint64(flags | unix.O_CLOEXEC),
+		Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_BENEATH,
+	})
 }
 
 // folder makes name a real directory of dir and opens it. Mount points belong to us: where the tenant has put a

@@ -12,19 +12,23 @@ import (
 // What a container has no business with: the host's memory, keys, timers, firmware, disks and modules. The first line
 // of each is what every container runtime hides; the second is ours, with the reason.
 var (
-	maskedFiles = []string{"kcore", "keys", "latency_stats", "timer_list", "timer_stats", "sched_debug", "interrupts",
+	maskedFiles = []string{
+		"kcore", "keys", "latency_stats", "timer_list", "timer_stats", "sched_debug", "interrupts",
 		// Names and places of the kernel's own code and pages, half of every exploit; who else is busy, with which disk.
 		"kallsyms", "modules", "kmsg", "key-users", "kpagecount", "kpageflags", "kpagecgroup", "vmallocinfo", "slabinfo",
 		"pagetypeinfo", "iomem", "ioports", "cmdline", "config.gz", "diskstats", "partitions", "locks", "softirqs",
-		"schedstat", "mdstat", "mtrr"}
+		"schedstat", "mdstat", "mtrr",
+	}
 	maskedDirs = []string{"acpi", "asound", "scsi"}
-	maskedSys  = []string{"firmware", "devices/virtual/powercap",
+	maskedSys  = []string{
+		"firmware", "devices/virtual/powercap",
 		// Loop devices name the files behind them, which are other people's sites; fs counts each of their disks.
 		"devices/virtual/block", "devices/virtual/dmi", "devices/virtual/thermal", "devices/virtual/vtconsole",
 		"devices/virtual/bdi", "block", "dev", "fs", "module", "power", "hypervisor", "bus",
 		// Debuggers, tracers and slab caches of the kernel. kernel/mm stays: runtimes ask it for the size of huge pages.
 		"kernel/debug", "kernel/tracing", "kernel/security", "kernel/config", "kernel/slab", "kernel/btf", "kernel/boot_params",
-		"kernel/iommu_groups", "kernel/irq", "kernel/livepatch"}
+		"kernel/iommu_groups", "kernel/irq", "kernel/livepatch",
+	}
 	// Files of /sys that tell where the kernel lies.
 	maskedSysFiles = []string{"kernel/vmcoreinfo", "kernel/notes"}
 	// maskedCPU are folders of each processor: how hot it is tells what the neighbour computes.

@@ -47,7 +47,8 @@ func (b *build) bootstrap(ctx context.Context) error {
 }
 
 func (b *build) arguments(sources []source) []string {
-	argv := []string{"--mode=root", "--format=directory", "--variant=minbase",
+	argv := []string{
+		"--mode=root", "--format=directory", "--variant=minbase",
 		"--dpkgopt=force-unsafe-io", // everything is synced at once before it is published
 		"--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",
 		"--customize-hook=useradd --root \"$1\" --uid 1000 --user-group --no-create-home --home-dir /home/site --shell /bin/bash site",

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -117,8 +116,10 @@ func (b *build) progress(step runtime.BuildStep, done int64) {
 
 // name writes everything to the disk, then gives it its name in one rename.
 func (b *build) name() (Manifest, error) {
-	m := Manifest{Name: b.recipe.Name, BuiltAt: b.options.Now().UTC().Truncate(time.Second), Suite: b.recipe.Suite,
-		Services: b.recipe.Services, Trials: b.recipe.Trials}
+	m := Manifest{
+		Name: b.recipe.Name, BuiltAt: b.options.Now().UTC().Truncate(time.Second), Suite: b.recipe.Suite,
+		Services: b.recipe.Services, Trials: b.recipe.Trials,
+	}
 	var err error
 	if m.Recipe, err = Fingerprint(b.recipe); err != nil {
 		return m, err
@@ -218,7 +219,7 @@ func Fingerprint(r runtime.Recipe) (string, error) {
 		}
 		text, err := fs.ReadFile(files, path)
 		fmt.Fprintf(h, "%q %d\n", path, len(text))
-		_, _ = io.WriteString(h, string(text))
+		_, _ = h.Write(text)
 		return err
 	})
 	return hex.EncodeToString(h.Sum(nil)), err

@@ -23,11 +23,15 @@ import (
 
 // bare is the smallest recipe: a base system and one file.
 func bare() runtime.Recipe {
-	return runtime.Recipe{Name: "bare", Suite: "trixie", Checks: [][]string{{"test", "-x", "/usr/local/bin/hello"}},
+	return runtime.Recipe{
+		Name: "bare", Suite: "trixie", Checks: [][]string{{"test", "-x", "/usr/local/bin/hello"}},
 		Services: map[string]runtime.Service{"hello": {Argv: []string{"/usr/local/bin/hello"}, User: "site", Stop: "TERM"}},
 		Exec:     []string{"usr/local/bin/*"},
-		Files: fstest.MapFS{"usr/local/bin/hello": {Data: []byte("#!/bin/sh\necho 'it''s me'\n")},
-			"home/site/www/index.html": {Data: []byte("hello")}}}
+		Files: fstest.MapFS{
+			"usr/local/bin/hello":      {Data: []byte("#!/bin/sh\necho 'it''s me'\n")},
+			"home/site/www/index.html": {Data: []byte("hello")},
+		},
+	}
 }
 
 // TestBuild makes two versions of a small template: it costs a quarter of a minute each.
@@ -97,10 +101,12 @@ func owned(t *testing.T, root, page string) {
 	for path, want := range map[string]struct {
 		uid  uint32
 		mode fs.FileMode
-	}{".": {0, fs.ModeDir | 0o755}, "etc/passwd": {0, 0o644}, "etc/shadow": {0, 0o640}, "usr/local/bin": {0, fs.ModeDir | 0o755},
+	}{
+		".": {0, fs.ModeDir | 0o755}, "etc/passwd": {0, 0o644}, "etc/shadow": {0, 0o640}, "usr/local/bin": {0, fs.ModeDir | 0o755},
 		"home": {0, fs.ModeDir | 0o755}, "home/site": {1000, fs.ModeDir | 0o755}, "home/site/www": {1000, fs.ModeDir | 0o755},
 		page: {1000, 0o644}, "etc/resolv.conf": {0, 0o644}, "etc/hosts": {0, 0o644},
-		"etc/machine-id": {0, 0o644}, "tmp": {0, fs.ModeDir | fs.ModeSticky | 0o777}} {
+		"etc/machine-id": {0, 0o644}, "tmp": {0, fs.ModeDir | fs.ModeSticky | 0o777},
+	} {
 		info, err := os.Lstat(filepath.Join(root, path))
 		if err != nil {
 			t.Error(err)
@@ -225,8 +231,10 @@ func mounts(t *testing.T) string {
 }
 
 func order(steps []runtime.BuildStep) (at []int) {
-	all := []runtime.BuildStep{runtime.BuildLists, runtime.BuildDownload, runtime.BuildUnpack, runtime.BuildInstall,
-		runtime.BuildSetUp, runtime.BuildClean, runtime.BuildWrite}
+	all := []runtime.BuildStep{
+		runtime.BuildLists, runtime.BuildDownload, runtime.BuildUnpack, runtime.BuildInstall,
+		runtime.BuildSetUp, runtime.BuildClean, runtime.BuildWrite,
+	}
 	for _, s := range steps {
 		at = append(at, slices.Index(all, s))
 	}
@@ -270,9 +278,11 @@ func TestWeb(t *testing.T) {
 	if newest.Bytes > 650<<20 || !slices.Equal(newest.Services, []string{"apache", "caddy", "mariadb", "nginx", "node", "php", "postgresql", "python"}) {
 		t.Errorf("%+v", newest)
 	}
-	for _, gone := range []string{"usr/share/man/man1", "var/lib/apt/lists/auxfiles", "etc/apt/apt.conf.d/99mmdebstrap",
+	for _, gone := range []string{
+		"usr/share/man/man1", "var/lib/apt/lists/auxfiles", "etc/apt/apt.conf.d/99mmdebstrap",
 		"etc/systemd/system/multi-user.target.wants", "usr/bin/systemctl", "etc/php/8.4/fpm/conf.d/20-ffi.ini",
-		"var/www/html", "etc/passwd-", "usr/lib/postgresql/17/lib/llvmjit.so"} {
+		"var/www/html", "etc/passwd-", "usr/lib/postgresql/17/lib/llvmjit.so",
+	} {
 		if _, err := os.Lstat(filepath.Join(root, gone)); err == nil {
 			t.Errorf("%s is still there", gone)
 		}

@@ -12,8 +12,10 @@ import (
 )
 
 // rubbish is what the building leaves and no site needs.
-var rubbish = []string{"var/cache/*", "var/lib/apt/lists/*", "var/log/*", "var/backups/*", "tmp/*", "run/*", "dev/*",
-	"etc/apt/apt.conf.d/99mmdebstrap", "etc/*-", "etc/.pwd.lock", "root/.*", "usr/share/doc/*/changelog*"}
+var rubbish = []string{
+	"var/cache/*", "var/lib/apt/lists/*", "var/log/*", "var/backups/*", "tmp/*", "run/*", "dev/*",
+	"etc/apt/apt.conf.d/99mmdebstrap", "etc/*-", "etc/.pwd.lock", "root/.*", "usr/share/doc/*/changelog*",
+}
 
 // blank are regular files that a start fills in, or programs expect to find.
 var blank = []string{"etc/hosts", "etc/hostname", "etc/resolv.conf", "etc/machine-id"}

@@ -113,8 +113,10 @@ func TestABuildGoesThroughTheSchoolsProxy(t *testing.T) {
 			server := &http.Server{Handler: mirror}
 			go func() { _ = server.Serve(l) }()
 			defer func() { _ = server.Close() }()
-			o := template.Options{Dir: filepath.Join(t.TempDir(), "templates"), Proxy: proxy.URL, Direct: c.direct,
-				Mirror: "http://" + l.Addr().String() + "/debian"}
+			o := template.Options{
+				Dir: filepath.Join(t.TempDir(), "templates"), Proxy: proxy.URL, Direct: c.direct,
+				Mirror: "http://" + l.Addr().String() + "/debian",
+			}
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			o.Progress = func(b runtime.Build) { // the lists say enough

@@ -42,8 +42,10 @@ type Manifest struct {
 }
 
 func (m Manifest) template() runtime.Template {
-	return runtime.Template{Name: m.Name, Version: m.Version, BuiltAt: m.BuiltAt, Bytes: m.Bytes,
-		Services: slices.Sorted(maps.Keys(m.Services))}
+	return runtime.Template{
+		Name: m.Name, Version: m.Version, BuiltAt: m.BuiltAt, Bytes: m.Bytes,
+		Services: slices.Sorted(maps.Keys(m.Services)),
+	}
 }
 
 const (
