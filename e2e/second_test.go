@@ -76,3 +76,23 @@ func TestADemoStartsAgainAfterKill9(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestADemoOpensAFolderThatWasLeftClosed because the unprivileged half has to pass through it.
+func TestADemoOpensAFolderThatWasLeftClosed(t *testing.T) {
+	d, err := newDemo(filepath.Join(openTempDir(t), "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join("/run", d.Instance), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	for _, left := range d.Leftovers() {
+		t.Errorf("left behind: %s", left)
+	}
+}

@@ -232,7 +232,7 @@ var sshOptions = []string{
 func sftpCmd(ts *testscript.TestScript, neg bool, args []string) {
 	v := visitorOf(ts)
 	words := append([]string{"-P", strconv.Itoa(v.demo.Gate)}, sshOptions...)
-	words = append(words, "-o", "BatchMode=no", "-b", ts.MkAbs(args[1]), args[0]+"@localhost")
+	words = append(words, "-o", "BatchMode=no", "-b", ts.MkAbs(args[1]), args[0]+"@127.0.0.1")
 	run(ts, neg, "sftp", words)
 }
 
@@ -240,7 +240,7 @@ func scpCmd(ts *testscript.TestScript, neg bool, args []string) {
 	v := visitorOf(ts)
 	words := append([]string{"-P", strconv.Itoa(v.demo.Gate)}, sshOptions...)
 	for _, a := range args[1:] {
-		words = append(words, strings.ReplaceAll(a, "@:", args[0]+"@localhost:"))
+		words = append(words, strings.ReplaceAll(a, "@:", args[0]+"@127.0.0.1:"))
 	}
 	run(ts, neg, "scp", words)
 }

@@ -133,7 +133,7 @@ func prepareDemo(c Config) error {
 		return err
 	}
 	for _, dir := range []string{c.Data, c.Run} {
-		if err := os.MkdirAll(dir, 0o711); err != nil {
+		if err := errors.Join(os.MkdirAll(dir, 0o711), os.Chmod(dir, 0o711)); err != nil { // it may be there, and closed
 			return fmt.Errorf("make folder: %w", err)
 		}
 	}

@@ -130,7 +130,7 @@ func checkConfig(c Config) (Config, error) {
 	}
 	own := c
 	own.Instance, own.Network = checkInstance, block.String()
-	own.Data, own.Run = filepath.Join(c.Data, "selfcheck"), filepath.Join(c.Run, "selfcheck")
+	own.Data, own.Run = filepath.Join(c.Data, "selfcheck"), filepath.Join(filepath.Dir(c.Run), checkInstance)
 	if err := os.MkdirAll(own.Data, 0o700); err != nil {
 		return own, err
 	}
