@@ -64,7 +64,7 @@
 
   // An action was accepted: the server says what, and the regions look at once.
   document.addEventListener('petitpont:changed', (event) => {
-    dialog.close();
+    closeDialog();
     all('[id^="err-"]').forEach((place) => place.replaceChildren());
     toast(event.detail.say);
     look();
@@ -83,8 +83,12 @@
     dialog.showModal();
   };
 
+  // Emptied at once: the close event comes a task later, and a list that looks again in between would open it again.
+  const empty = () => find('#dialog-body').replaceChildren();
+  const closeDialog = () => { empty(); dialog.close(); };
+  dialog.addEventListener('cancel', empty);
   dialog.addEventListener('close', () => {
-    find('#dialog-body').replaceChildren();
+    empty();
     if (opener?.isConnected) opener.focus();
     else find('h1')?.focus();
   });
@@ -93,7 +97,7 @@
 
   document.addEventListener('click', (event) => {
     const hit = (selector) => event.target.closest?.(selector);
-    if (hit('#dialog [data-close-dialog]')) { event.preventDefault(); dialog.close(); }
+    if (hit('#dialog [data-close-dialog]')) { event.preventDefault(); closeDialog(); }
     if (hit('[data-copy]')) copy(hit('[data-copy]'));
     if (hit('[data-reveal]')) showPassword(hit('[data-reveal]'));
     if (hit('[data-fill]')) fill(event, hit('[data-fill]'));
