@@ -46,7 +46,7 @@ func (p *panel) screen(login string) *screen {
 	s.listen()
 	s.open("/login")
 	s.do(chromedp.SetValue("#login", login), chromedp.SetValue("#password", "petitpont"), chromedp.Submit("#password"))
-	s.until("location.pathname == '/'")
+	s.until("location.pathname == '/' && document.readyState == 'complete'") // scripts have taken up the page
 	return s
 }
 
