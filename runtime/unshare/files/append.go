@@ -8,6 +8,7 @@ import (
 // How long pieces of an append wait to learn how their client counts. A client sends its first piece first, so it is
 // under way in another worker if it is not here yet. A piece at the old end is the first one of OpenSSH, or a later one
 // of a client whose first is about to show: it waits a moment. Only a client that starts nowhere known waits long.
+// A piece before the old end settles it: who counts from the start of the file has nothing to append there.
 const (
 	moment = 50 * time.Millisecond
 	long   = time.Second
@@ -27,10 +28,10 @@ type tail struct {
 // place is where a piece that the client puts at off belongs in the file.
 func (t *tail) place(off int64) int64 {
 	wait := long
-	switch off {
-	case 0:
+	switch {
+	case off < t.end || off == 0:
 		t.decide(true)
-	case t.end:
+	case off == t.end:
 		wait = moment
 	}
 	select {

@@ -428,34 +428,3 @@ func TestNothingIsServedWithoutRights(t *testing.T) {
 		t.Error(out, err)
 	}
 }
-
-// TestAppendedPiecesKeepTheirOrder however the workers take them, by both ways of counting.
-func TestAppendedPiecesKeepTheirOrder(t *testing.T) {
-	b := newBox(t)
-	client, _ := b.serve()
-	const piece, pieces = 32 << 10, 64
-	whole := make([]byte, piece*pieces)
-	for i := range whole {
-		whole[i] = byte(i / piece)
-	}
-	for name, from := range map[string]int64{"counted from the start": piece, "counted from the end": 0} {
-		b.must(os.WriteFile(b.www(name), whole[:piece], 0o644))
-		b.own(name)
-		f, err := client.OpenFile(name, os.O_WRONLY|os.O_APPEND)
-		b.must(err)
-		var all sync.WaitGroup
-		for i := range pieces - 1 {
-			all.Go(func() {
-				_, err := f.WriteAt(whole[(i+1)*piece:(i+2)*piece], from+int64(i)*piece)
-				if err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		all.Wait()
-		b.must(f.Close())
-		if b.read(b.www(name)) != string(whole) {
-			t.Errorf("%s: the pieces are not in order", name)
-		}
-	}
-}

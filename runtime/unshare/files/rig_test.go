@@ -104,6 +104,15 @@ func (b box) own(names ...string) {
 // serve starts the server and returns a client, and the process.
 func (b box) serve(wrap ...string) (*sftp.Client, *exec.Cmd) {
 	b.t.Helper()
+	conn, cmd := b.connect(wrap...)
+	client, err := sftp.NewClientPipe(conn, conn)
+	b.must(err)
+	return client, cmd
+}
+
+// connect starts the server and returns the connection to it before a word was said, and the process.
+func (b box) connect(wrap ...string) (net.Conn, *exec.Cmd) {
+	b.t.Helper()
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	b.must(err)
 	ours, theirs := os.NewFile(uintptr(pair[0]), "ours"), os.NewFile(uintptr(pair[1]), "theirs")
@@ -117,9 +126,7 @@ func (b box) serve(wrap ...string) (*sftp.Client, *exec.Cmd) {
 	conn, err := net.FileConn(ours)
 	b.must(err, ours.Close())
 	b.t.Cleanup(func() { _ = conn.Close() })
-	client, err := sftp.NewClientPipe(conn, conn)
-	b.must(err)
-	return client, cmd
+	return conn, cmd
 }
 
 // sftp runs OpenSSH's client against the server. A line that begins with - may fail.
