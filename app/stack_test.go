@@ -197,3 +197,14 @@ func TestOwnersDoNotChangeLimits(t *testing.T) {
 		t.Errorf("the heart was asked: %s", calls)
 	}
 }
+
+func TestSettingsThatWaitForTheNextStartAreSaid(t *testing.T) {
+	p := newPanel(t)
+	p.sites.Put("eleve", "blog", site.Awake, nil)
+	b := p.signedIn("eleve")
+	const says = "Settings have changed since this site started: they apply at its next start."
+	b.get("/s/blog").want(t, 200).lacks(t, says)
+	p.sites.Wait("blog")
+	b.get("/s/blog").want(t, 200, says, "Restart")
+	b.do(request{method: "GET", path: "/s/blog", header: []string{"Accept-Language", "fr"}}).want(t, 200, "ils s’appliqueront à son prochain démarrage")
+}

@@ -73,6 +73,7 @@ type Info struct {
 	Status    Status
 	Addr      netip.AddrPort // where its web server listens, valid while Running or Frozen
 	StartedAt time.Time      // zero unless Running or Frozen
+	Waits     bool           // it runs with settings that were changed since, and that hold at its next start only
 }
 
 // Usage is a reading of the kernel's counters. Memory, Procs and CPU are zero while nothing runs.
@@ -132,6 +133,9 @@ type Driver interface {
 	Destroy(ctx context.Context, id string) error
 	// SetLimits changes limits, also of a running container. A disk never shrinks.
 	SetLimits(ctx context.Context, id string, l Limits) error
+	// SetEnv changes what its services are told, from the next start on: what runs keeps what it began with, and its Info
+	// says that it Waits. ErrInvalid for what is no KEY=value.
+	SetEnv(ctx context.Context, id string, env []string) error
 	// List sees every container of this driver, in any state.
 	List(ctx context.Context) ([]Info, error)
 	Usage(ctx context.Context, id string) (Usage, error)

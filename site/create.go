@@ -156,7 +156,7 @@ func (v *Service) runCreate(ctx context.Context, e *entry) result {
 	}
 	if err == nil {
 		e.mu.Lock()
-		e.told = spec.Limits
+		e.told = terms{spec.Limits, newWords(spec.Env)}
 		e.mu.Unlock()
 	}
 	return result{err: err}

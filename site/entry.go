@@ -31,7 +31,8 @@ type entry struct {
 	inUse    int            // requests and sessions under way
 	waiters  int            // requests waiting for a turn
 	idle     *time.Timer    // nil unless armed
-	told     runtime.Limits // what the driver was last told; zero when this process has not told it
+	told     terms          // what the driver was last told; zero when this process has not told it
+	waits    bool           // it runs with settings that were changed since, as last seen
 	holding  *holding       // limits that are to be held next; nil when none wait
 	pinned   string         // version of the template it is on, as last seen; "" when not seen yet
 	demand   demand

@@ -13,6 +13,9 @@ type Limits struct {
 	Held runtime.Limits // what holds: the plan's, with the site's own over it
 	Plan runtime.Limits
 	Own  runtime.Limits // set for this site by an admin; zero where the plan's holds
+	// Waits tells that the site runs with settings that were changed since, of these or of the configuration, and that
+	// hold at its next start only.
+	Waits bool
 }
 
 // Special tells whether an admin gave the site limits of its own.
@@ -43,8 +46,10 @@ func (v *Service) Limits(_ context.Context, who Identity, name string) (Limits, 
 	if err != nil {
 		return Limits{}, err
 	}
-	s := e.snapshot()
-	return Limits{Held: v.limits(s), Plan: v.plan(s.Role).Limits, Own: s.Own}, nil
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s := e.site
+	return Limits{Held: v.limits(s), Plan: v.plan(s.Role).Limits, Own: s.Own, Waits: e.stale()}, nil
 }
 
 // SetLimits gives a site limits of its own, at once and also while it runs; zero fields follow the plan. Only for
@@ -129,25 +134,13 @@ func (v *Service) limitError(s Site, err error) error {
 	return v.runtimeError(s, err)
 }
 
-// holding is limits on their way to the driver. Whoever waits for them looks at err once done is closed.
-type holding struct {
-	limits runtime.Limits
-	done   chan struct{}
-	err    error
-}
-
-func newHolding(l runtime.Limits) *holding { return &holding{limits: l, done: make(chan struct{})} }
-
-func (h *holding) end(err error) {
-	h.err = err
-	close(h.done)
-}
-
 // hold has the driver hold a site to l, in a turn of its own: calls about one site never overlap. A site that has no
 // disk yet is made with them.
 func (v *Service) hold(ctx context.Context, e *entry, l runtime.Limits) error {
-	h := newHolding(l)
 	e.mu.Lock()
+	want := v.terms(e)
+	want.limits = l
+	h := newHolding(want)
 	switch unmade := e.site.MadeAt.IsZero(); {
 	case e.site.Want == Gone, unmade && e.turn != nil:
 		defer e.mu.Unlock()
@@ -167,54 +160,4 @@ func (v *Service) hold(ctx context.Context, e *entry, l runtime.Limits) error {
 	case <-v.ctx.Done():
 		return &Error{Code: CodeRuntimeDown}
 	}
-}
-
-// supersede makes h the limits to hold next; those that had not been begun are no longer wanted. e.mu is held.
-func (e *entry) supersede(h *holding) {
-	if e.holding != nil {
-		e.holding.end(errOvertaken)
-	}
-	e.holding = h
-}
-
-// runLimit hands them to the driver.
-func (v *Service) runLimit(ctx context.Context, e *entry, h *holding) result {
-	return result{err: v.cfg.Driver.SetLimits(ctx, string(e.id), h.limits)}
-}
-
-// finishLimit remembers what the driver now holds; State is as it was. e.mu is held.
-func (v *Service) finishLimit(e *entry, t *turn, r result) error {
-	if r.err == nil {
-		e.told = t.holding.limits
-	} else {
-		v.cfg.Log.Error("limit site", "site", e.id, "err", r.err)
-	}
-	t.holding.end(r.err)
-	return r.err
-}
-
-// renew asks for the limits to be set when they may have changed since the driver was told: the plans of an earlier
-// process may have been others. e.mu is held.
-func (v *Service) renew(e *entry) {
-	if want := v.limits(e.site); e.holding == nil && e.told != want {
-		e.holding = newHolding(want)
-	}
-}
-
-// keepUp sets the limits of a site that is about to start, when they may have changed. That they cannot be set keeps no
-// site from starting: the old ones hold on.
-func (v *Service) keepUp(ctx context.Context, e *entry) {
-	e.mu.Lock()
-	want, held := v.limits(e.site), e.told
-	e.mu.Unlock()
-	if want == held {
-		return
-	}
-	if err := v.cfg.Driver.SetLimits(ctx, string(e.id), want); err != nil {
-		v.cfg.Log.Warn("limit site before its start", "site", e.id, "err", err)
-		return
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.told = want
 }

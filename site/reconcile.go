@@ -26,7 +26,7 @@ func (v *Service) Reconcile(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("list containers: %w", err)
 	}
-	v.notePinned(seen)
+	v.note(seen)
 	var strays []runtime.Info
 	for _, r := range repairs(wanted, seen) {
 		if r.Kind == Quarantine {
@@ -40,6 +40,7 @@ func (v *Service) Reconcile(ctx context.Context) error {
 	v.strays = strays
 	v.mu.Unlock()
 	for _, e := range v.entries() {
+		v.remind(e)
 		v.flush(e)
 	}
 	return nil

@@ -40,7 +40,7 @@ func (v *Service) Templates(ctx context.Context, who Identity) (Templates, error
 	if err != nil {
 		return Templates{}, v.templateError(runtime.Template{}, err)
 	}
-	v.notePinned(seen)
+	v.note(seen)
 	return v.shelve(all, v.pinned()), nil
 }
 
@@ -97,18 +97,6 @@ func (v *Service) pinned() map[string][]string {
 		slices.Sort(names)
 	}
 	return all
-}
-
-// notePinned remembers which version each site was seen on.
-func (v *Service) notePinned(seen []runtime.Info) {
-	for _, i := range seen {
-		if e := v.entry(ID(i.ID)); e != nil {
-			_, version, _ := strings.Cut(i.Template, "@")
-			e.mu.Lock()
-			e.pinned = version
-			e.mu.Unlock()
-		}
-	}
 }
 
 // PublishTemplate makes a version what new sites get: CodeTemplateNew while its test has not passed. For admins.

@@ -123,7 +123,7 @@ func (v *Service) finishWake(e *entry, t *turn, r result) error {
 	switch {
 	case r.err == nil:
 		v.awake(e, eventWoke, r.addr, t.began)
-		e.tries = holdOff{}
+		e.tries, e.waits = holdOff{}, false
 		if t.exit != nil { // it ended between its first answer and now
 			v.ended(e, *t.exit)
 		}

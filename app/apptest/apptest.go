@@ -45,6 +45,7 @@ type entry struct {
 	site.Site
 	usage runtime.Usage
 	steps []site.StepTime
+	waits bool
 }
 
 // New has the four people of the demo, each with the password "petitpont", and no site.

@@ -54,6 +54,13 @@ func (s *Sites) Set(name string, change func(*site.Site)) {
 	change(&s.sites[name].Site)
 }
 
+// Wait lets a site run with settings that were changed since it started.
+func (s *Sites) Wait(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sites[name].waits = true
+}
+
 // Progress is what Step has made of it.
 func (s *Sites) Progress(_ context.Context, who site.Identity, name string) (site.Progress, error) {
 	err := s.enter("Progress", name)

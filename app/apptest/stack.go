@@ -67,7 +67,7 @@ func (s *Sites) Limits(_ context.Context, who site.Identity, name string) (site.
 		return site.Limits{}, err
 	}
 	plan := site.DefaultPlans()[e.Role].Limits
-	l := site.Limits{Plan: plan, Held: plan, Own: e.Own}
+	l := site.Limits{Plan: plan, Held: plan, Own: e.Own, Waits: e.waits}
 	if e.Own.Disk > 0 {
 		l.Held.Disk = e.Own.Disk
 	}

@@ -3,6 +3,7 @@ package drivertest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 
@@ -29,6 +30,33 @@ var edges = []Sentence{
 		r.start(s.ID)
 		if got := r.usage(s.ID).MemoryMax; got != l.Memory {
 			t.Errorf("memory is held to %d bytes, want %d", got, l.Memory)
+		}
+	}},
+	{"an environment changed while running holds at the next start, and the list says that it waits", func(t *testing.T, r *Run) {
+		s, _ := r.running()
+		waits := func(when string, want bool) {
+			if got := r.info(s.ID).Waits; got != want {
+				t.Errorf("%s, list says that it waits: %v", when, got)
+			}
+		}
+		waits("just started", false)
+		r.ok("set env", r.Driver.SetEnv(r.ctx, s.ID, s.Env))
+		waits("told the same again", false)
+		r.ok("set env", r.Driver.SetEnv(r.ctx, s.ID, append(slices.Clone(s.Env), "LATER=1")))
+		waits("told something else", true)
+		r.status(s.ID, runtime.Running)
+		r.stop(s.ID)
+		waits("stopped", false)
+		r.start(s.ID)
+		waits("started again", false)
+	}},
+	{"what is no environment is refused, and changes nothing", func(t *testing.T, r *Run) {
+		s, _ := r.running()
+		for _, bad := range []string{"", "=x", "NO VALUE", "A B=1", "A=1\x00B=2"} {
+			r.is(fmt.Sprintf("set env %q", bad), r.Driver.SetEnv(r.ctx, s.ID, []string{bad}), runtime.ErrInvalid)
+		}
+		if r.info(s.ID).Waits {
+			t.Error("something was taken")
 		}
 	}},
 	{"a disk never shrinks", func(t *testing.T, r *Run) {
@@ -181,6 +209,7 @@ func (r *Run) calls() map[string]func(id string) error {
 		"freeze": func(id string) error { return d.Freeze(ctx, id) },
 		"thaw":   func(id string) error { return d.Thaw(ctx, id) },
 		"limits": func(id string) error { return d.SetLimits(ctx, id, runtime.Limits{}) },
+		"env":    func(id string) error { return d.SetEnv(ctx, id, nil) },
 		"usage":  func(id string) error { _, err := d.Usage(ctx, id); return err },
 		"files":  func(id string) error { _, err := d.Files(ctx, id); return err },
 		"exec":   func(id string) error { _, err := d.Exec(ctx, id, sh("true")); return err },

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -24,6 +25,7 @@ type box struct {
 	status   runtime.Status
 	addr     netip.AddrPort
 	since    time.Time
+	env      []string // it was started with
 	web      *http.Server
 	ice      chan struct{} // closed while not frozen: requests wait for it
 	programs map[*process]struct{}
@@ -44,6 +46,7 @@ func (b *box) info() runtime.Info {
 	return runtime.Info{
 		ID: b.spec.ID, Slot: b.spec.Slot, Template: b.template,
 		Status: b.status, Addr: b.addr, StartedAt: b.since,
+		Waits: b.status != runtime.Stopped && !slices.Equal(b.env, b.spec.Env),
 	}
 }
 
@@ -55,7 +58,7 @@ func (b *box) begin(d *Driver) (netip.AddrPort, error) {
 	} else if err := b.listen(d); err != nil {
 		return netip.AddrPort{}, err
 	}
-	b.status, b.since, b.spent = runtime.Running, d.Now(), 0
+	b.status, b.since, b.spent, b.env = runtime.Running, d.Now(), 0, b.spec.Env
 	return b.addr, nil
 }
 

@@ -245,6 +245,17 @@ func (d *Driver) SetLimits(ctx context.Context, id string, l runtime.Limits) err
 	})
 }
 
+// SetEnv remembers it for the next start. Step: env.
+func (d *Driver) SetEnv(ctx context.Context, id string, env []string) error {
+	if !validEnvs(env) {
+		return fmt.Errorf("environment of %q: %w", id, runtime.ErrInvalid)
+	}
+	return d.change(ctx, "env", id, func(b *box) error {
+		b.spec.Env = slices.Clone(env)
+		return nil
+	})
+}
+
 // List shows every container, ordered by ID. Steps: list, list.answer (what was seen is on its way, and may grow old).
 func (d *Driver) List(ctx context.Context) ([]runtime.Info, error) {
 	if err := d.script.at(ctx, "list", ""); err != nil {
@@ -329,11 +340,15 @@ func check(s runtime.Spec) error {
 		bad = "host name"
 	case min(l.Disk, l.Inodes, l.Memory, int64(l.CPU), int64(l.Procs)) < 0:
 		bad = "limits"
-	case slices.ContainsFunc(s.Env, func(e string) bool { return !validEnv.MatchString(e) }):
+	case !validEnvs(s.Env):
 		bad = "environment"
 	}
 	if bad != "" {
 		return fmt.Errorf("%s: %w", bad, runtime.ErrInvalid)
 	}
 	return nil
+}
+
+func validEnvs(env []string) bool {
+	return !slices.ContainsFunc(env, func(e string) bool { return !validEnv.MatchString(e) })
 }

@@ -2,6 +2,7 @@ package fake
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"petitpont/runtime"
@@ -12,6 +13,16 @@ func (d *Driver) Starts(id string) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.starts[id]
+}
+
+// Env is what a container's services were told at their last start.
+func (d *Driver) Env(id string) []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if b := d.boxes[id]; b != nil {
+		return slices.Clone(b.env)
+	}
+	return nil
 }
 
 // Kill ends a running container as a crash would, and tells Exits. A stopped one stays as it is.

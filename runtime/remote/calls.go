@@ -31,6 +31,7 @@ func init() {
 		"stop":      {true, checkGrace, simple((*call).stop)},
 		"destroy":   {true, nil, simple((*call).destroy)},
 		"limits":    {true, checkLimits, simple((*call).setLimits)},
+		"env":       {true, func(q request) error { return checkEnv(q.Env) }, simple((*call).setEnv)},
 		"usage":     {true, nil, simple((*call).usage)},
 		"list":      {false, nil, simple((*call).list)},
 		"templates": {false, nil, simple((*call).templates)},
@@ -101,6 +102,10 @@ func (c *call) destroy(ctx context.Context) (answer, error) {
 
 func (c *call) setLimits(ctx context.Context) (answer, error) {
 	return answer{}, c.driver().SetLimits(ctx, c.ID, *c.Limits)
+}
+
+func (c *call) setEnv(ctx context.Context) (answer, error) {
+	return answer{}, c.driver().SetEnv(ctx, c.ID, c.Env)
 }
 
 func (c *call) usage(ctx context.Context) (answer, error) {

@@ -75,6 +75,12 @@ func (c *Client) SetLimits(ctx context.Context, id string, l runtime.Limits) err
 	return err
 }
 
+// SetEnv changes what services are told. See runtime.Driver.
+func (c *Client) SetEnv(ctx context.Context, id string, env []string) error {
+	_, err := c.call(ctx, request{Call: "env", ID: id, Env: env})
+	return err
+}
+
 // List sees every container. See runtime.Driver.
 func (c *Client) List(ctx context.Context) ([]runtime.Info, error) {
 	a, err := c.call(ctx, request{Call: "list"})
@@ -206,7 +212,7 @@ func (c *Client) begin(ctx context.Context, q request) (*talk, error) {
 // behind once it has answered; a look or an opening is just dropped.
 func (t *talk) breakOff() {
 	switch t.call {
-	case "create", "start", "freeze", "thaw", "stop", "destroy", "limits",
+	case "create", "start", "freeze", "thaw", "stop", "destroy", "limits", "env",
 		"build-template", "test-template", "publish-template", "retire-template", "move":
 		_ = t.wire.conn.SetReadDeadline(time.Now().Add(undoTime))
 		_ = t.wire.conn.CloseWrite()

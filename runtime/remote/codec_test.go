@@ -144,11 +144,11 @@ func TestLocksForgetWhatNobodyHolds(t *testing.T) {
 // FuzzRequest: whatever line comes, what passes the checks is safe to hand to a driver.
 func FuzzRequest(f *testing.F) {
 	for _, seed := range []string{
-		`{"v":2,"call":"start","id":"abcdefghij"}`,
-		`{"v":2,"call":"create","id":"abcdefghij","spec":{"ID":"abcdefghij","Template":"web","Segment":"student","Hostname":"h"}}`,
-		`{"v":2,"call":"exec","id":"abcdefghij","cmd":{"argv":["YQ=="]}}`,
-		`{"v":2,"call":"dial","id":"../../etcx","port":80}`,
-		`{"v":3,"anything":[]}`, `{"v":2}{"v":2}`, `nul`, "\x00", `{"v":2,"call":"stop","id":"abcdefghij","grace":-1}`,
+		`{"v":3,"call":"start","id":"abcdefghij"}`,
+		`{"v":3,"call":"create","id":"abcdefghij","spec":{"ID":"abcdefghij","Template":"web","Segment":"student","Hostname":"h"}}`,
+		`{"v":3,"call":"exec","id":"abcdefghij","cmd":{"argv":["YQ=="]}}`,
+		`{"v":3,"call":"dial","id":"../../etcx","port":80}`,
+		`{"v":3,"anything":[]}`, `{"v":3}{"v":3}`, `nul`, "\x00", `{"v":3,"call":"stop","id":"abcdefghij","grace":-1}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -172,8 +172,8 @@ func FuzzRequest(f *testing.F) {
 
 // FuzzAnswer: a client survives whatever a server says.
 func FuzzAnswer(f *testing.F) {
-	f.Add([]byte(`{"v":2,"done":true,"err":{"text":"x","is":["exist"],"start":{"reason":"disk","err":{"text":"y"}}}}`))
-	f.Add([]byte(`{"v":2,"exit":{"id":"a","at":"2026-01-02T03:04:05Z","log":"AA=="}}`))
+	f.Add([]byte(`{"v":3,"done":true,"err":{"text":"x","is":["exist"],"start":{"reason":"disk","err":{"text":"y"}}}}`))
+	f.Add([]byte(`{"v":3,"exit":{"id":"a","at":"2026-01-02T03:04:05Z","log":"AA=="}}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		a, err := parseAnswer(line)
 		if err != nil {

@@ -19,6 +19,7 @@ type request struct {
 	ID     string          `json:"id,omitempty"`
 	Spec   *runtime.Spec   `json:"spec,omitempty"`
 	Limits *runtime.Limits `json:"limits,omitempty"`
+	Env    []string        `json:"env,omitempty"`
 	Grace  time.Duration   `json:"grace,omitempty"` // nanoseconds
 	Port   uint16          `json:"port,omitempty"`
 	Cmd    *command        `json:"cmd,omitempty"`

@@ -6,17 +6,17 @@
 //
 //	client (serve)                              server (runtime, root)
 //	connect ─────────────────────────────────▶ SO_PEERCRED against the allowed users, before a byte is read
-//	{"v":2,"call":"start","id":"…"} ──────────▶ every field checked, then the lock of that ID, then the driver
-//	        ◀───────────────────────────────── {"v":2,"step":"network"}            Create and Start only
-//	        ◀───────────────────────────────── {"v":2,"done":true,"addr":"…"}      [+ descriptors]
+//	{"v":3,"call":"start","id":"…"} ──────────▶ every field checked, then the lock of that ID, then the driver
+//	        ◀───────────────────────────────── {"v":3,"step":"network"}            Create and Start only
+//	        ◀───────────────────────────────── {"v":3,"done":true,"addr":"…"}      [+ descriptors]
 //	close  ──────────────────────────────────▶ cancels the call's ctx, if it still runs
 //
 // After the answer to Exec the connection stays open as the process's control channel:
 //
 //	{"rows":40,"cols":120} ──────────────────▶ Resize
-//	        ◀───────────────────────────────── {"v":2}
+//	        ◀───────────────────────────────── {"v":3}
 //	{"hangup":true}, or close ───────────────▶ Close
-//	        ◀───────────────────────────────── {"v":2,"done":true,"code":0}         Wait
+//	        ◀───────────────────────────────── {"v":3,"done":true,"code":0}         Wait
 //
 // A server of another version answers with an error that any version can read (ErrVersion).
 package remote
@@ -28,7 +28,7 @@ import (
 
 // Version of the conversation. It grows with every change of a line's meaning; there is no negotiation, since both
 // ends come from one binary.
-const Version = 2
+const Version = 3
 
 // ErrVersion says that the two ends come from different releases: both must be restarted.
 var ErrVersion = errors.New("runtime process is of another version")

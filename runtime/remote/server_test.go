@@ -59,12 +59,12 @@ func TestHostileClientsHarmNobody(t *testing.T) {
 		"garbage":                func(t *testing.T, p string) { say(t, p, "\x16\x03\x01 hello\n") },
 		"a line that never ends": func(t *testing.T, p string) { say(t, p, strings.Repeat("{", 100<<20)) },
 		"nothing":                func(t *testing.T, p string) { say(t, p, "") },
-		"half a line":            func(t *testing.T, p string) { say(t, p, `{"v":2,"call":`) },
-		"two requests":           func(t *testing.T, p string) { say(t, p, `{"v":2,"call":"list"}{"v":2,"call":"list"}`+"\n") },
+		"half a line":            func(t *testing.T, p string) { say(t, p, `{"v":3,"call":`) },
+		"two requests":           func(t *testing.T, p string) { say(t, p, `{"v":3,"call":"list"}{"v":3,"call":"list"}`+"\n") },
 		"descriptors nobody asked for": func(t *testing.T, p string) {
-			say(t, p, `{"v":2,"call":"list"}`+"\n", slices.Repeat([]int{int(null.Fd())}, 200)...)
+			say(t, p, `{"v":3,"call":"list"}`+"\n", slices.Repeat([]int{int(null.Fd())}, 200)...)
 		},
-		"deep nesting": func(t *testing.T, p string) { say(t, p, `{"v":2,"spec":`+strings.Repeat("[", 200_000)+"\n") },
+		"deep nesting": func(t *testing.T, p string) { say(t, p, `{"v":3,"spec":`+strings.Repeat("[", 200_000)+"\n") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := open(t)
@@ -122,9 +122,9 @@ func TestNoDescriptorIsLost(t *testing.T) {
 			_, _ = io.ReadAll(c)
 		})
 	}
-	tooMany, tooFew := sends(`{"v":2,"done":true,"files":1}`, 3), sends(`{"v":2,"done":true,"files":3}`, 1)
-	besideError, noSocket := sends(`{"v":2,"done":true,"err":{"text":"no"}}`, 2), sends(`{"v":2,"done":true,"files":1}`, 1)
-	truncated, besideNoise := sends(`{"v":2,"done":true,"files":3}`, 40), sends(`]`, 3)
+	tooMany, tooFew := sends(`{"v":3,"done":true,"files":1}`, 3), sends(`{"v":3,"done":true,"files":3}`, 1)
+	besideError, noSocket := sends(`{"v":3,"done":true,"err":{"text":"no"}}`, 2), sends(`{"v":3,"done":true,"files":1}`, 1)
+	truncated, besideNoise := sends(`{"v":3,"done":true,"files":3}`, 40), sends(`]`, 3)
 	for name, do := range map[string]func() error{
 		"a visit":                     func() error { return closed(client.Dial(ctx, s.ID, 80)) },
 		"a visit refused":             func() error { return failed(client.Dial(ctx, s.ID, 1)) },
@@ -211,7 +211,7 @@ func TestAClientThatGoesHangsUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _ = fmt.Fprintf(c, `{"v":2,"call":"exec","id":%q,"cmd":{"argv":["c2xlZXA=","MTAwMA=="]}}`+"\n", s.ID)
+	_, _ = fmt.Fprintf(c, `{"v":3,"call":"exec","id":%q,"cmd":{"argv":["c2xlZXA=","MTAwMA=="]}}`+"\n", s.ID)
 	procs := func() int {
 		u, err := r.Usage(within(t), s.ID)
 		if err != nil {
@@ -238,6 +238,7 @@ func TestEveryFieldIsCheckedAgain(t *testing.T) {
 		"a segment that is nft":    `"call":"create","id":"abcdefghij","spec":{"ID":"abcdefghij","Template":"web","Segment":"a;flush ruleset","Hostname":"h"}`,
 		"a service that climbs":    `"call":"create","id":"abcdefghij","spec":{"ID":"abcdefghij",` + good + `,"Services":["../sh"]}`,
 		"a NUL in the environment": `"call":"create","id":"abcdefghij","spec":{"ID":"abcdefghij",` + good + `,"Env":["A=\u0000"]}`,
+		"an environment of paths":  `"call":"env","id":"abcdefghij","env":["/etc"]`,
 		"limits below zero":        `"call":"limits","id":"abcdefghij","limits":{"Disk":-1}`,
 		"no limits":                `"call":"limits","id":"abcdefghij"`,
 		"an eternal grace":         `"call":"stop","id":"abcdefghij","grace":9000000000000000`,
@@ -248,7 +249,7 @@ func TestEveryFieldIsCheckedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "s")
 			serve(t, path, nil, remote.Options{}) // a nil driver: being reached is a panic, answered as another error
-			if got := say(t, path, `{"v":2,`+line+"}\n"); !errorsIn(got, "invalid") {
+			if got := say(t, path, `{"v":3,`+line+"}\n"); !errorsIn(got, "invalid") {
 				t.Errorf("answered %q", got)
 			}
 		})

@@ -39,6 +39,9 @@ type state struct {
 	Attached  bool      `json:"attached"`
 	Running   bool      `json:"running"`
 	StartedAt time.Time `json:"startedAt,omitzero"`
+
+	Env       string `json:"env,omitempty"`       // digest of what the services were told
+	Terminals int    `json:"terminals,omitempty"` // the box was made for; 0 of one made by an earlier version
 }
 
 func (b *box) running() bool { return b.state.Running }
@@ -231,7 +234,7 @@ func (d *Driver) info(c *container) runtime.Info {
 	s := c.record.Spec
 	i := runtime.Info{ID: s.ID, Slot: s.Slot, Template: s.Template + "@" + c.record.Version, Status: runtime.Stopped}
 	if b := c.box; b != nil && b.running() && b.alive() {
-		i.Status, i.StartedAt = runtime.Running, b.state.StartedAt
+		i.Status, i.StartedAt, i.Waits = runtime.Running, b.state.StartedAt, b.waits(s)
 		if b.group.frozen() {
 			i.Status = runtime.Frozen
 		}

@@ -3,7 +3,6 @@ package unshare
 import (
 	"fmt"
 	"regexp"
-	"strings"
 
 	"petitpont/runtime"
 )
@@ -41,7 +40,6 @@ func checkSpec(s runtime.Spec) error {
 		"hostname": hostForm.MatchString(s.Hostname),
 		"slot":     s.Slot >= 0 && s.Slot < 1<<15,
 		"services": len(s.Services) <= maxServices,
-		"env":      len(strings.Join(s.Env, " ")) <= maxEnv,
 	} {
 		if !ok {
 			return fmt.Errorf("%w: %s", runtime.ErrInvalid, what)
@@ -52,10 +50,8 @@ func checkSpec(s runtime.Spec) error {
 			return fmt.Errorf("%w: service name %q", runtime.ErrInvalid, name)
 		}
 	}
-	for _, e := range s.Env {
-		if !envForm.MatchString(e) || strings.ContainsRune(e, 0) {
-			return fmt.Errorf("%w: environment %q", runtime.ErrInvalid, e)
-		}
+	if err := checkEnv(s.Env); err != nil {
+		return err
 	}
 	return checkLimits(s.Limits)
 }

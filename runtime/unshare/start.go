@@ -100,7 +100,7 @@ func (d *Driver) run(ctx context.Context, c *container, addr netip.AddrPort) err
 	if err != nil {
 		return err
 	}
-	b.state.Running, b.state.StartedAt = true, d.Now()
+	b.state.Running, b.state.StartedAt, b.state.Env = true, d.Now(), digest(c.record.Spec.Env)
 	if err := b.save(); err != nil {
 		return err
 	}

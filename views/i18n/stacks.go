@@ -32,6 +32,10 @@ func init() {
 
 		"over.server-web": {"Serveur web", "Web server"},
 		"over.database":   {"Base de données", "Database"},
+		"over.waits": {
+			"Des réglages ont changé depuis le démarrage de ce site : ils s'appliqueront à son prochain démarrage.",
+			"Settings have changed since this site started: they apply at its next start.",
+		},
 		"over.disk-grows": {"Le disque passera à {n} au prochain démarrage du site.", "The disk will grow to {n} at the next start of the site."},
 		"over.procs":      {"Processus", "Processes"},
 		"over.cpu":        {"Processeur", "Processor"},

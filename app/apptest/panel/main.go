@@ -93,6 +93,7 @@ func furnish(s *apptest.Sites) {
 		x.Stack = site.Stack{Template: "web", Server: "caddy", Language: "python", Database: "postgresql"}
 		x.Own = runtime.Limits{Memory: 768 << 20}
 	})
+	s.Wait("annuaire")
 	furnishAdmin(s)
 	states := []site.State{site.Asleep, site.Awake, site.Asleep, site.Asleep, site.Awake, site.Asleep}
 	for i := range 57 {
