@@ -122,7 +122,10 @@ func (a *App) versionQuestion(c echo.Context, who site.Identity) (q views.Templa
 func mayMove(names []string, waves []site.WaveState, name, version string) []string {
 	for _, w := range waves {
 		if w.Template == name && w.Version == version {
-			names = slices.DeleteFunc(names, func(n string) bool { return slices.Contains(w.Kept, n) })
+			names = slices.DeleteFunc(names, func(n string) bool {
+				failed := slices.ContainsFunc(w.Failed, func(f site.FailedMove) bool { return f.Name == n })
+				return failed || slices.Contains(w.Kept, n)
+			})
 		}
 	}
 	slices.Sort(names)

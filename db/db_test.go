@@ -120,7 +120,9 @@ func TestMigrate(t *testing.T) {
 		if _, err := d.Add(t.Context(), sitetest.NewSite(1), 1); err != nil {
 			t.Fatal(err)
 		}
-		for _, statement := range []string{`DROP TABLE waves`, `ALTER TABLE sites DROP COLUMN kept`, `DELETE FROM migrations WHERE id = '0006-waves'`} {
+		for _, statement := range []string{
+			`ALTER TABLE sites DROP COLUMN kept_fault`, `ALTER TABLE sites DROP COLUMN moved_from`, `DELETE FROM migrations WHERE id = '0007-moves'`,
+		} {
 			if err := d.orm.Exec(statement).Error; err != nil {
 				t.Fatal(err)
 			}
@@ -132,7 +134,7 @@ func TestMigrate(t *testing.T) {
 		if all, err := d.Sites(t.Context()); err != nil || len(all) != 1 {
 			t.Errorf("after: %v, %v", all, err)
 		}
-		copied := path + ".before-0006-waves"
+		copied := path + ".before-0007-moves"
 		if i, err := os.Stat(copied); err != nil || i.Mode().Perm() != 0o600 {
 			t.Fatalf("%v, %v", i, err)
 		}
@@ -157,7 +159,7 @@ func TestMigrate(t *testing.T) {
 		if err != nil || len(all) != 1 {
 			t.Fatalf("%v, %v", all, err)
 		}
-		if s := all[0]; s.Name != "blog" || s.Password != "" || (site.Limits{Own: s.Own}).Special() || s.Kept != "" || s.Stack.HasDatabase() {
+		if s := all[0]; s.Name != "blog" || s.Password != "" || (site.Limits{Own: s.Own}).Special() || s.Kept+s.MovedFrom != "" || s.KeptFault != nil || s.Stack.HasDatabase() {
 			t.Errorf("%+v", s)
 		}
 	})

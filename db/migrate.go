@@ -71,6 +71,10 @@ var steps = []step{
 			began_at INTEGER NOT NULL
 		) STRICT`,
 	}},
+	{"0007-moves", []string{
+		`ALTER TABLE sites ADD COLUMN kept_fault TEXT NOT NULL DEFAULT '' CHECK (kept_fault = '' OR json_valid(kept_fault))`,
+		`ALTER TABLE sites ADD COLUMN moved_from TEXT NOT NULL DEFAULT ''`, // until it has started where it is
+	}},
 }
 
 // migrate does the steps that are not done yet, all in one transaction.

@@ -30,6 +30,8 @@ type row struct {
 	Password   string
 	Limits     string // JSON, "" where the plan's hold
 	Kept       string
+	KeptFault  string // JSON, "" for none
+	MovedFrom  string
 	Slot       int
 	Want       site.Want
 	State      site.State
@@ -45,7 +47,7 @@ type row struct {
 func (row) TableName() string { return "sites" }
 
 // changing are the columns Update writes; the others never change.
-var changing = []string{"want", "state", "fault", "epoch", "limits", "kept", "made_at", "changed_at", "used_at"}
+var changing = []string{"want", "state", "fault", "epoch", "limits", "kept", "kept_fault", "moved_from", "made_at", "changed_at", "used_at"}
 
 // Sites reads every row, by name.
 func (d *DB) Sites(ctx context.Context) ([]site.Site, error) {
@@ -184,6 +186,10 @@ func rowOf(s site.Site) (row, error) {
 	if err != nil {
 		return row{}, fmt.Errorf("fault of %s: %w", s.ID, err)
 	}
+	kept, err := written(s.KeptFault, s.KeptFault == nil)
+	if err != nil {
+		return row{}, fmt.Errorf("move of %s: %w", s.ID, err)
+	}
 	limits, err := written(s.Own, !site.Limits{Own: s.Own}.Special())
 	if err != nil {
 		return row{}, fmt.Errorf("limits of %s: %w", s.ID, err)
@@ -191,7 +197,7 @@ func rowOf(s site.Site) (row, error) {
 	return row{
 		ID: s.ID, Name: s.Name, Owner: s.Owner, OwnerLogin: s.OwnerLogin, Role: s.Role,
 		Template: s.Stack.Template, Server: s.Stack.Server, Language: s.Stack.Language, Database: s.Stack.Database,
-		Password: s.Password.Reveal(), Limits: limits, Kept: s.Kept,
+		Password: s.Password.Reveal(), Limits: limits, Kept: s.Kept, KeptFault: kept, MovedFrom: s.MovedFrom,
 		Slot: s.Slot, Want: s.Want, State: s.State, Fault: fault, Epoch: s.Epoch,
 		CreatedAt: stamp(s.CreatedAt), MadeAt: stamp(s.MadeAt), ChangedAt: stamp(s.ChangedAt), UsedAt: stamp(s.UsedAt),
 	}, nil
@@ -201,18 +207,19 @@ func (r row) site() (site.Site, error) {
 	s := site.Site{
 		ID: r.ID, Name: r.Name, Owner: r.Owner, OwnerLogin: r.OwnerLogin, Role: r.Role,
 		Stack:    site.Stack{Template: r.Template, Server: r.Server, Language: r.Language, Database: r.Database},
-		Password: site.Secret(r.Password), Kept: r.Kept,
+		Password: site.Secret(r.Password), Kept: r.Kept, MovedFrom: r.MovedFrom,
 		Slot: r.Slot, Want: r.Want, State: r.State, Epoch: r.Epoch,
 		CreatedAt: moment(r.CreatedAt), MadeAt: moment(r.MadeAt), ChangedAt: moment(r.ChangedAt), UsedAt: moment(r.UsedAt),
 	}
-	if r.Fault != "" {
-		if err := json.Unmarshal([]byte(r.Fault), &s.Fault); err != nil {
-			return site.Site{}, fmt.Errorf("fault: %w", err)
+	for _, part := range []struct {
+		name, text string
+		into       any
+	}{{"fault", r.Fault, &s.Fault}, {"limits", r.Limits, &s.Own}, {"move", r.KeptFault, &s.KeptFault}} {
+		if part.text == "" {
+			continue
 		}
-	}
-	if r.Limits != "" {
-		if err := json.Unmarshal([]byte(r.Limits), &s.Own); err != nil {
-			return site.Site{}, fmt.Errorf("limits: %w", err)
+		if err := json.Unmarshal([]byte(part.text), part.into); err != nil {
+			return site.Site{}, fmt.Errorf("%s: %w", part.name, err)
 		}
 	}
 	return s, nil

@@ -78,7 +78,7 @@ func behind(older []TemplateVersion, name string) (n int) {
 func reached(waves []WaveState, to runtime.Template) int {
 	for _, w := range waves {
 		if w.Template == to.Name && w.Version == to.Version {
-			return len(w.Waiting) + len(w.Kept)
+			return len(w.Waiting) + len(w.Kept) + len(w.Failed)
 		}
 	}
 	return 0

@@ -26,7 +26,9 @@ func (w *world) waits(name string) bool {
 
 func TestAChangeOfTheConfigurationReachesSites(t *testing.T) {
 	const url = "http://proxy.ecole.example:3128"
-	toldOf := func(d *fake.Driver, s site.Site) bool { return slices.Contains(d.Env(string(s.ID)), "HTTPS_PROXY="+url) }
+	toldOf := func(d *fake.Driver, s site.Site) bool {
+		return slices.Contains(d.Env(string(s.ID)), "HTTPS_PROXY="+url)
+	}
 	t.Run("that sleep, at their next start", func(t *testing.T) {
 		w := newWorld(t)
 		s := w.make("blog")

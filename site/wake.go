@@ -114,7 +114,7 @@ func (v *Service) runWake(ctx context.Context, e *entry, from State) result {
 		v.followWave(ctx, e)
 	}
 	v.keepUp(ctx, e)
-	addr, err := v.cfg.Driver.Start(v.watch(ctx, e), id)
+	addr, err := v.startMoved(ctx, e)
 	return result{addr: addr, err: err}
 }
 

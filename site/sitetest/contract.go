@@ -92,13 +92,14 @@ func updatedIsRead(t *testing.T, s site.Store) {
 	row.Want, row.State, row.Epoch = site.Down, site.Failed, 7
 	row.MadeAt, row.ChangedAt, row.UsedAt = row.CreatedAt.Add(1), row.CreatedAt.Add(2), row.CreatedAt.Add(3)
 	row.Fault = &site.Fault{Code: site.CodeSilent, Args: site.Args{"s": "blog", "n": "20"}, Log: "a\nb\x00é", Ref: "7F3A-21"}
-	row.Own, row.Kept = runtime.Limits{Memory: 1 << 29, CPU: 1500}, "20261120-1"
+	row.Own, row.Kept, row.MovedFrom = runtime.Limits{Memory: 1 << 29, CPU: 1500}, "20261120-1", "20261118-1"
+	row.KeptFault = &site.Fault{Code: site.CodeServerEnded, Args: site.Args{"s": "blog"}, Log: "a", Ref: "7F3A-22"}
 	if err := s.Update(t.Context(), row); err != nil {
 		t.Fatal(err)
 	}
 	same(t, rows(t, s)[row.ID], row)
 	row.Fault = nil
-	row.Own, row.Kept = runtime.Limits{}, ""
+	row.Own, row.Kept, row.KeptFault, row.MovedFrom = runtime.Limits{}, "", nil, ""
 	row.MadeAt = time.Time{}
 	if err := s.Update(t.Context(), row); err != nil {
 		t.Fatal(err)

@@ -107,7 +107,7 @@ func (m *Store) Update(ctx context.Context, s site.Site) error {
 		return site.ErrNoRow
 	}
 	row.Want, row.State, row.Fault, row.Epoch = s.Want, s.State, s.Fault, s.Epoch
-	row.Own, row.Kept = s.Own, s.Kept
+	row.Own, row.Kept, row.KeptFault, row.MovedFrom = s.Own, s.Kept, s.KeptFault, s.MovedFrom
 	row.MadeAt, row.ChangedAt, row.UsedAt = s.MadeAt, s.ChangedAt, s.UsedAt
 	m.rows[s.ID] = row
 	return nil

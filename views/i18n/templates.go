@@ -53,6 +53,7 @@ func init() {
 		"tpl.wave-done":    {"Plus aucun site n'attend.", "No site is waiting any more."},
 		"tpl.wave-waiting": {"Attendent leur prochain démarrage ({n})", "Waiting for their next start ({n})"},
 		"tpl.wave-kept":    {"Gardent leur version, car leurs paquets ont été modifiés ({n})", "Keep their version, because their packages were changed ({n})"},
+		"tpl.wave-failed":  {"N'ont pas démarré dans cette version et sont revenus à la leur, où ils tournent ({n})", "Did not start on this version and are back on their own, where they run ({n})"},
 
 		"retire.title":   {"Retirer la version {v} ?", "Withdraw version {v}?"},
 		"retire.text":    {"Elle est effacée du serveur. Aucun site ne l'utilise ; les sites des autres versions ne changent pas.", "It is erased from the server. No site uses it; the sites of other versions do not change."},
@@ -60,7 +61,7 @@ func init() {
 		"retire.button":  {"Retirer la version", "Withdraw the version"},
 		"move.title":     {"Mettre à jour {n} sites vers {v} ?", "Update {n} sites to {v}?"},
 		"move.title-one": {"Mettre à jour 1 site vers {v} ?", "Update 1 site to {v}?"},
-		"move.text":      {"Aucun site n'est coupé : chacun passe à la nouvelle version à son prochain démarrage. Ceux dont les paquets ont été modifiés gardent la leur et sont listés ici.", "No site is interrupted: each one moves to the new version at its next start. Those whose packages were changed keep theirs and are listed here."},
+		"move.text":      {"Aucun site n'est coupé : chacun passe à la nouvelle version à son prochain démarrage. Ceux dont les paquets ont été modifiés gardent la leur, ceux qui ne démarrent pas dans la nouvelle y reviennent ; ils sont listés ici.", "No site is interrupted: each one moves to the new version at its next start. Those whose packages were changed keep theirs, those that do not start on the new one go back to it; they are listed here."},
 		"move.none":      {"Aucun site n'est en retard sur cette version.", "No site is behind this version."},
 		"move.button":    {"Mettre à jour", "Update"},
 

@@ -58,6 +58,10 @@ func furnishAdmin(s *apptest.Sites) {
 		t.Waves = []site.WaveState{{
 			Wave:    site.Wave{Template: "web", Version: "20261119-1", BeganAt: now},
 			Waiting: []string{"projet-ima3-01", "projet-ima3-02"}, Kept: []string{"projet-ima3-03"},
+			Failed: []site.FailedMove{{Name: "projet-ima3-04", Fault: &site.Fault{
+				Code: site.CodeServerEnded, Args: site.Args{"s": "projet-ima3-04"}, Ref: "7F3A-22",
+				Log: "python: ModuleNotFoundError: No module named 'flask'",
+			}}},
 		}}
 	})
 	s.SetHealth(site.Health{
