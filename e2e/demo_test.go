@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -63,7 +64,9 @@ func buildAndRun(m *testing.M) int {
 type Demo struct {
 	Data, Instance     string
 	Panel, Sites, Gate int
-	LDAP               string // file of a directory of its own; "" is the demo's
+	LDAP               string   // file of a directory of its own; "" is the demo's
+	bin                string   // folder of its programs
+	through            []string // command that runs it; nil is none
 	network            string
 	cmd                *exec.Cmd
 	ended              chan struct{}
@@ -79,7 +82,7 @@ func newDemo(data string) (*Demo, error) {
 		return nil, err
 	}
 	d := &Demo{
-		Data: data, Instance: fmt.Sprintf("ppe%d", n), network: fmt.Sprintf("10.%d.0.0/14", 128+4*n),
+		bin: bin, Data: data, Instance: fmt.Sprintf("ppe%d", n), network: fmt.Sprintf("10.%d.0.0/14", 128+4*(n%32)),
 		Panel: ports[0], Sites: ports[1], Gate: ports[2],
 	}
 	templates := filepath.Join(cache(), "templates")
@@ -107,9 +110,8 @@ func freePorts(n int) ([]int, error) {
 
 // Start runs the demo and returns once it has said that it is running.
 func (d *Demo) Start() error {
-	d.cmd = exec.Command(filepath.Join(bin, "petitpont"), "demo", "--data", d.Data, "--instance", d.Instance,
-		"--network", d.network, "--panel-port", strconv.Itoa(d.Panel), "--sites-port", strconv.Itoa(d.Sites),
-		"--ssh-port", strconv.Itoa(d.Gate), "--ldap", d.LDAP)
+	argv := slices.Concat(d.through, []string{filepath.Join(d.bin, "petitpont"), "demo"}, d.flags())
+	d.cmd = exec.Command(argv[0], argv[1:]...)
 	d.cmd.Stderr = os.Stderr
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := d.cmd.StdoutPipe()
@@ -135,6 +137,14 @@ func (d *Demo) Start() error {
 		return nil
 	case <-d.ended:
 		return fmt.Errorf("demo ended before it ran: %s\n%s", d.cmd.ProcessState, d.Log())
+	}
+}
+
+// flags give the demo everything of its own.
+func (d *Demo) flags() []string {
+	return []string{
+		"--data", d.Data, "--instance", d.Instance, "--network", d.network, "--ldap", d.LDAP,
+		"--panel-port", strconv.Itoa(d.Panel), "--sites-port", strconv.Itoa(d.Sites), "--ssh-port", strconv.Itoa(d.Gate),
 	}
 }
 

@@ -24,6 +24,15 @@ func (c claims) release() {
 	}
 }
 
+// forget releases folders in which nothing was done, and takes away what only the claim had put there.
+func (c claims) forget() {
+	for _, f := range c {
+		_ = os.Remove(f.Name())
+		_ = os.Remove(filepath.Dir(f.Name())) // unless there is more in it
+	}
+	c.release()
+}
+
 // claim takes the data folder and the run folder for role, the first for its disks, the second for its label in the
 // kernel: two runtimes would each take what the other runs for leftovers (RULE OWN). It waits as long as ctx lasts for
 // one that is ending, then returns errClaimed.

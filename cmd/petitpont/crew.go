@@ -147,7 +147,8 @@ func (c *crew) fail(err error) {
 }
 
 func (c *crew) command(m member) *exec.Cmd {
-	cmd := exec.Command(beside("petitpont"), m.args...)
+	cmd := exec.Command("/proc/self/exe", m.args...) // by no path: Debian's homes are closed to whom serve runs as
+	cmd.Args[0] = "petitpont"
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}
 	cmd.Stdout, cmd.Stderr = c.out, c.out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}

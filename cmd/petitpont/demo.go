@@ -61,7 +61,7 @@ func demo(ctx context.Context, f demoFlags) (err error) {
 		return fmt.Errorf("--data: %w", err)
 	}
 	c := demoConfig(f)
-	if err := c.check(); err != nil { // before anything is made: the processes would only say that they ended
+	if err := checkDemo(c, f.rebuild); err != nil { // before anything is made: the processes would only say that they ended
 		return err
 	}
 	held, err := claimDemo(c)
@@ -69,11 +69,15 @@ func demo(ctx context.Context, f demoFlags) (err error) {
 		return err
 	}
 	defer held.release()
+	if err := checkPorts(c); err != nil { // later than the claim: whose they are, if a demo runs here, it knows
+		held.forget()
+		return err
+	}
 	if err := prepareDemo(c); err != nil {
 		return err
 	}
-	if err := demoTemplate(ctx, c, f.rebuild); err != nil { // its throw-away sites go as all others do
-		return errors.Join(err, sweepRuntime(c, slog.New(slog.DiscardHandler)))
+	if err := demoTemplate(ctx, c, f.rebuild); err != nil || ctx.Err() != nil { // its throw-away sites go as all others do
+		return errors.Join(unlessEnded(ctx, err), sweepRuntime(c, slog.New(slog.DiscardHandler)))
 	}
 	logs, err := os.OpenFile(filepath.Join(c.Data, "petitpont.log"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o640)
 	if err != nil {
@@ -83,10 +87,10 @@ func demo(ctx context.Context, f demoFlags) (err error) {
 	crew := newCrew(logs, newLog(logs))
 	defer func() { err = errors.Join(err, endDemo(crew, c, logs)) }()
 	if err := demoDirectory(ctx, crew, &c, f.ldap); err != nil {
-		return err
+		return unlessEnded(ctx, err)
 	}
 	if err := startDemo(ctx, crew, c); err != nil {
-		return err
+		return unlessEnded(ctx, err)
 	}
 	greet(os.Stdout, c, f.ldap == "")
 	select {
@@ -114,8 +118,11 @@ func demoConfig(f demoFlags) Config {
 	c.School = "École de démonstration"
 	c.Data, c.Run = f.data, filepath.Join("/run", f.instance)
 	local := func(port int) []string {
-		p := strconv.Itoa(port)
-		return []string{"127.0.0.1:" + p, "[::1]:" + p}
+		all := []string{"127.0.0.1:" + strconv.Itoa(port)}
+		if hasLoopback6() {
+			all = append(all, "[::1]:"+strconv.Itoa(port))
+		}
+		return all
 	}
 	c.Panel.URL, c.Panel.Listen = fmt.Sprintf("http://localhost:%d", f.panel), local(f.panel)
 	c.Sites.Domain, c.Sites.Listen = "localhost", local(f.sites)
@@ -159,6 +166,10 @@ func demoTemplate(ctx context.Context, c Config, rebuild bool) error {
 		built, err = makeTemplate(ctx, k, "web", os.Stdout, true)
 		return err
 	})
+	if ctx.Err() != nil {
+		fmt.Println("\nEnded before the template was ready. Nothing of it is kept: the next start builds it.")
+		return ctx.Err()
+	}
 	if err != nil {
 		return fmt.Errorf("make the template: %w", err)
 	}

@@ -47,12 +47,19 @@ func inheritedListeners() (map[door][]net.Listener, error) {
 	return found, nil
 }
 
+// doorAddr says where a door listens.
+type doorAddr struct {
+	name  door
+	addrs []string
+}
+
+func (c Config) doorAddrs() []doorAddr {
+	return []doorAddr{{doorPanel, c.Panel.Listen}, {doorSites, c.Sites.Listen}, {doorGate, c.SSH.Listen}}
+}
+
 // openListeners opens what the configuration names, for a parent that hands them down.
 func openListeners(c Config) (files []*os.File, names []string, err error) {
-	for _, d := range []struct {
-		name  door
-		addrs []string
-	}{{doorPanel, c.Panel.Listen}, {doorSites, c.Sites.Listen}, {doorGate, c.SSH.Listen}} {
+	for _, d := range c.doorAddrs() {
 		for _, addr := range d.addrs {
 			f, err := listenFile(addr)
 			if err != nil {

@@ -21,6 +21,7 @@ import (
 var version = "dev"
 
 func main() {
+	settle()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	err := root().ExecuteContext(ctx)
@@ -32,6 +33,14 @@ func main() {
 		fmt.Fprintln(os.Stderr, "petitpont:", err)
 		os.Exit(1)
 	}
+}
+
+// settle makes us independent of the shell that started us: modes of files are said where these are made, and a stricter
+// umask would close folders that others pass through; su and cron leave the system's tools out of PATH.
+func settle() {
+	syscall.Umask(0o022)
+	_ = os.WriteFile("/proc/self/comm", []byte("petitpont"), 0) // and not "exe", as the demo starts us
+	_ = os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin:/usr/bin:/bin")
 }
 
 // exitCode ends the program with a code and without a further word.

@@ -34,10 +34,24 @@ func (h v1) controllers() []string {
 }
 
 func openV1(instance string) (hierarchy, error) {
+	h, err := findV1(instance)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range h.controllers() {
+		if err := h.dir(c, "").mkdir(); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+// findV1 looks where the controllers are mounted, and changes nothing.
+func findV1(instance string) (v1, error) {
 	h := v1{instance: instance, roots: map[string]string{}}
 	mounts, err := mountinfo.GetMounts(mountinfo.FSTypeFilter("cgroup"))
 	if err != nil {
-		return nil, fmt.Errorf("read mounts: %w", err)
+		return h, fmt.Errorf("read mounts: %w", err)
 	}
 	for _, m := range mounts {
 		for _, c := range append([]string{v1Throttle}, v1Controllers...) {
@@ -48,12 +62,7 @@ func openV1(instance string) (hierarchy, error) {
 	}
 	for _, c := range v1Controllers {
 		if h.roots[c] == "" {
-			return nil, fmt.Errorf("this host has no cgroup controller %s", c)
-		}
-	}
-	for _, c := range h.controllers() {
-		if err := h.dir(c, "").mkdir(); err != nil {
-			return nil, err
+			return h, fmt.Errorf("this host has no cgroup controller %s", c)
 		}
 	}
 	return h, nil

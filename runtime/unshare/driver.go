@@ -64,6 +64,9 @@ type Config struct {
 	Weaken  []string         // tests only: walls to leave out, so that the probe of each is seen to fail. Open refuses it otherwise
 }
 
+// Reserve is how many bytes of the data volume are never promised to sites, unless the configuration says else.
+const Reserve int64 = 1 << 30
+
 var instanceName = regexp.MustCompile(`^[a-z][a-z0-9]{0,8}$`)
 
 func (c *Config) complete() error {
@@ -80,7 +83,7 @@ func (c *Config) complete() error {
 		c.UIDBase = 1_000_000
 	}
 	if c.Reserve == 0 {
-		c.Reserve = 1 << 30
+		c.Reserve = Reserve
 	}
 	if c.Answer == 0 {
 		c.Answer = 20 * time.Second
