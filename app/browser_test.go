@@ -2,12 +2,12 @@ package app_test
 
 import (
 	"context"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"petitpont/e2e/browsertest"
 	"petitpont/site"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -29,20 +29,7 @@ type screen struct {
 
 func (p *panel) screen(login string) *screen {
 	p.t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		p.t.Fatal("this test drives Chromium: install the package chromium")
-	}
-	ctx, stop := chromedp.NewExecAllocator(context.Background(), chromedp.ExecPath(path), chromedp.Headless,
-		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.UserDataDir(p.t.TempDir()),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		chromedp.Flag("lang", "en"), chromedp.Flag("accept-lang", "en"))
-	p.t.Cleanup(stop)
-	ctx, cancel := chromedp.NewContext(ctx)
-	p.t.Cleanup(func() { _ = chromedp.Cancel(ctx); cancel() })
-	s := &screen{panel: p, ctx: ctx}
-	s.do(chromedp.Navigate("about:blank"))
+	s := &screen{panel: p, ctx: browsertest.Open(p.t)}
 	s.listen()
 	s.open("/login")
 	s.do(chromedp.SetValue("#login", login), chromedp.SetValue("#password", "petitpont"), chromedp.Submit("#password"))
@@ -109,7 +96,7 @@ func (s *screen) eval(expression string) string {
 // until waits for a fact.
 func (s *screen) until(expression string) {
 	s.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		v, err := chromedp.Run(s.ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
 		if err == nil && v { // a page that is being left answers with an error

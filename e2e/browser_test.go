@@ -4,12 +4,13 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"petitpont/e2e/browsertest"
 )
 
 // person is somebody at a real browser on a real demo.
@@ -23,22 +24,8 @@ type person struct {
 // atBrowser opens Chromium in a window of the given width. Screenshots go to PETITPONT_SHOTS, or nowhere.
 func atBrowser(t *testing.T, d *Demo, lang string, width int) *person {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Fatal("this test drives Chromium: install the package chromium")
-	}
-	ctx, stop := chromedp.NewExecAllocator(context.Background(), chromedp.ExecPath(path), chromedp.Headless,
-		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		chromedp.Flag("lang", lang), chromedp.Flag("accept-lang", lang),
-		chromedp.WindowSize(width, 900))
-	t.Cleanup(stop)
-	ctx, cancel := chromedp.NewContext(ctx)
-	t.Cleanup(func() { _ = chromedp.Cancel(ctx); cancel() })
-	p := &person{t: t, demo: d, ctx: ctx, shots: os.Getenv("PETITPONT_SHOTS")}
-	p.do(chromedp.Navigate("about:blank"))
-	return p
+	ctx := browsertest.Open(t, chromedp.Flag("lang", lang), chromedp.Flag("accept-lang", lang), chromedp.WindowSize(width, 900))
+	return &person{t: t, demo: d, ctx: ctx, shots: os.Getenv("PETITPONT_SHOTS")}
 }
 
 func (p *person) do(steps ...chromedp.Action[chromedp.Void]) {
@@ -64,7 +51,7 @@ func (p *person) signIn(login string) {
 // until waits for a fact of the page.
 func (p *person) until(expression string) {
 	p.t.Helper()
-	eventually(p.t, expression, 30*time.Second, func() error {
+	eventually(p.t, expression, time.Minute, func() error {
 		v, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
 		if err == nil && !v {
 			text, _ := chromedp.Run(p.ctx, chromedp.Evaluate[string]("location.href + '\\n' + document.body.innerText"))

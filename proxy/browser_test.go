@@ -13,6 +13,8 @@ import (
 	"github.com/chromedp/cdproto/log"
 	cdpruntime "github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"petitpont/e2e/browsertest"
 )
 
 // TestTheWakingPageOpensTheSiteByItself in a real Chromium, whose console would tell of anything the page's policy
@@ -45,14 +47,7 @@ func browse(t *testing.T, w *world) (tab context.Context, complaints func() []st
 	if err != nil {
 		t.Fatal(err)
 	}
-	flags := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("accept-lang", "en"), chromedp.Flag("lang", "en"), chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("host-resolver-rules", "MAP *.test:80 127.0.0.1:"+port))
-	root, stop := chromedp.NewExecAllocator(t.Context(), flags...)
-	t.Cleanup(stop)
-	tab, leave := chromedp.NewContext(root)
-	t.Cleanup(leave)
+	tab = browsertest.Open(t, chromedp.Flag("host-resolver-rules", "MAP *.test:80 127.0.0.1:"+port))
 
 	var mu sync.Mutex
 	var said []string
@@ -79,14 +74,10 @@ func browse(t *testing.T, w *world) (tab context.Context, complaints func() []st
 	return tab, func() []string { mu.Lock(); defer mu.Unlock(); return said }
 }
 
-// run does one thing in the tab, within half a minute.
+// run does one thing in the tab, within a minute.
 func run[T any](t *testing.T, tab context.Context, action chromedp.Action[T]) T {
 	t.Helper()
-	first := chromedp.FromContext(tab).Target == nil // whose context is the browser's life
-	ctx, cancel := tab, context.CancelFunc(func() {})
-	if !first {
-		ctx, cancel = context.WithTimeout(tab, 30*time.Second)
-	}
+	ctx, cancel := context.WithTimeout(tab, time.Minute)
 	defer cancel()
 	got, err := chromedp.Run(ctx, action)
 	if err != nil {

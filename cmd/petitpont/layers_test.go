@@ -39,6 +39,7 @@ var below = map[string][]string{
 	"runtime/unshare/template":              {"runtime"},
 	"runtime/unshare/init":                  {},
 	"e2e":                                   {},
+	"e2e/browsertest":                       {},
 	"site/sitetest":                         {"site", "runtime", "runtime/fake"},
 }
 
