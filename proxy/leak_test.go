@@ -51,7 +51,12 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		if res, err := w.http.Do(req); err == nil {
 			res.Body.Close()
 		}
-		ws := w.socket(t, "ws://blog.test/chat")
+		var ws *websocket.Conn
+		eventually(t, "a web socket opens", func() bool { // a busy machine may need longer than FirstByte
+			var err error
+			ws, _, err = websocket.Dial(t.Context(), "ws://blog.test/chat", &websocket.DialOptions{HTTPClient: w.http})
+			return err == nil
+		})
 		ws.Write(t.Context(), websocket.MessageText, []byte("x"))
 		ws.Read(t.Context())
 		ws.CloseNow()

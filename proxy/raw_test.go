@@ -20,7 +20,7 @@ func (w *world) connect(t *testing.T) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	return conn
 }
 
@@ -42,8 +42,8 @@ func (w *world) talk(t *testing.T, said string) (statuses []int) {
 	}
 }
 
-// ask sends bytes and returns the first status that comes back.
-func (w *world) ask(t *testing.T, said string) int {
+// send sends bytes and returns the beginning of the first answer; its connection ends with the test.
+func (w *world) send(t *testing.T, said string) *http.Response {
 	t.Helper()
 	conn := w.connect(t)
 	io.WriteString(conn, said)
@@ -51,8 +51,27 @@ func (w *world) ask(t *testing.T, said string) int {
 	if err != nil {
 		t.Fatalf("%.80q: %v", said, err)
 	}
+	return res
+}
+
+// ask is send for those who want the status only.
+func (w *world) ask(t *testing.T, said string) int {
+	t.Helper()
+	res := w.send(t, said)
 	res.Body.Close()
 	return res.StatusCode
+}
+
+// say is send for those who want the whole answer.
+func (w *world) say(t *testing.T, said string) answer {
+	t.Helper()
+	res := w.send(t, said)
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatalf("%.80q: %v", said, err)
+	}
+	return answer{res, string(body)}
 }
 
 // smuggled is what a second request inside a first one looks like.

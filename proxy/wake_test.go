@@ -207,9 +207,7 @@ func TestAVisitorWhoLeavesFreesThePlaceAndDoesNotStopTheWake(t *testing.T) {
 	close(blog.rise)
 	same(t, "next visitor", w.do("GET", "http://blog.test/", nil).body, "hello")
 	same(t, "starts", blog.starts.Load(), 1)
-	if !strings.Contains(w.log.String(), `"st":499`) {
-		t.Error("the log does not say that the visitor left")
-	}
+	eventually(t, "the log says that the visitor left", func() bool { return strings.Contains(w.log.String(), `"st":499`) })
 }
 
 func TestAProgramThatWaitsTooLongGetsATimeout(t *testing.T) {
@@ -233,7 +231,7 @@ func TestTheWakePollSaysHowItStands(t *testing.T) {
 	}
 	same(t, "asleep", poll("blog"), wakeWaking)
 	close(blog.rise)
-	same(t, "up", poll("blog"), wakeAwake)
+	eventually(t, "up", func() bool { return poll("blog") == wakeAwake })
 	same(t, "ill", poll("ill"), wakeFailed)
 	same(t, "nobody", w.do("GET", "http://nobody.test/.well-known/petitpont/wake", nil).StatusCode, 404)
 	same(t, "in flight", blog.inside.Load(), 0)
