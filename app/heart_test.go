@@ -102,7 +102,7 @@ func openHeart(t *testing.T) *site.Service {
 // waitFor asks for a page until it says something.
 func (b *browser) waitFor(path, text string) {
 	b.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		a := b.get(path)
 		if strings.Contains(a.body, text) {

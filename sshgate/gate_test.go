@@ -129,12 +129,12 @@ func (b *bench) clientEnv(env []string, user, stdin, program string, args ...str
 func (b *bench) options() []string {
 	return []string{
 		"-F", "none", "-o", "UserKnownHostsFile=" + b.at("known_hosts"), "-o", "StrictHostKeyChecking=yes",
-		"-o", "PubkeyAuthentication=no", "-o", "SendEnv=LANG LC_*", "-o", "ConnectTimeout=20", "-o", "BatchMode=no",
+		"-o", "PubkeyAuthentication=no", "-o", "SendEnv=LANG LC_*", "-o", "ConnectTimeout=60", "-o", "BatchMode=no",
 	}
 }
 
 func (b *bench) command(env []string, user, program string, args ...string) *exec.Cmd {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	b.t.Cleanup(cancel)
 	port := "-P"
 	if program == "ssh" {
@@ -174,7 +174,7 @@ func (r result) fails(t *testing.T, code int, text string) result {
 // eventually waits for a fact.
 func eventually(t *testing.T, what string, fact func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !fact(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !fact(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("never came true: " + what)
 		}

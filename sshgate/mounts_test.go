@@ -351,7 +351,7 @@ func TestCloseLetsTransfersEnd(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("Close does not return")
 	}
 	if got := b.sites.read("blog", "www/f"); got != "the end" {

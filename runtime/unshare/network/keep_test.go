@@ -30,7 +30,7 @@ func keep(t testing.TB, n *Network) {
 
 func fact(t testing.TB, what string, seen func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := until(ctx, func() (bool, error) { return seen(), nil }); err != nil {
 		t.Fatal("waited for: " + what)

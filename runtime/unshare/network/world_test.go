@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 				panic(err)
 			}
 		}
+		knowIPv6()
 		os.Exit(m.Run())
 	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
@@ -45,6 +46,21 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "these tests need root:", err)
 		os.Exit(1)
+	}
+}
+
+// knowIPv6 has package net look once whether there is IPv6, where there is. It remembers what it found when it was
+// first asked, and in a namespace whose loopback is down it would find none.
+func knowIPv6() {
+	err := sh("ip link set lo up")
+	if err == nil {
+		var l net.Listener
+		if l, err = net.Listen("tcp", "[::1]:0"); err == nil {
+			err = l.Close()
+		}
+	}
+	if err != nil {
+		panic(err)
 	}
 }
 
@@ -162,7 +178,7 @@ func greet(t testing.TB, ns *os.File, addr string) int {
 // ask connects and returns the greeting.
 func ask(t testing.TB, ns *os.File, addr string) (string, error) {
 	t.Helper()
-	return within(t, ns, addr, 10*time.Second)
+	return within(t, ns, addr, time.Minute)
 }
 
 // closed tells that a connection is refused, or that nothing comes back for a while.
