@@ -3,30 +3,28 @@ package e2e
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"petitpont/runtime/unshare/template/templatetest"
 )
 
 // bin is where TestMain built the product.
 var bin string
 
-// cache keeps the template between runs: building it is a test of its own, in runtime/unshare/template.
-func cache() string {
-	if dir := os.Getenv("PETITPONT_TEST_CACHE"); dir != "" {
-		return dir
-	}
-	return "/var/tmp/petitpont-test"
-}
+// templates is the folder with the template, kept between runs: building it is a test of its own, in
+// runtime/unshare/template.
+var templates = sync.OnceValues(templatetest.Prepare)
 
 func TestMain(m *testing.M) {
 	if os.Geteuid() != 0 {
@@ -72,40 +70,29 @@ type Demo struct {
 	ended              chan struct{}
 }
 
-var demos atomic.Int32
-
-// newDemo picks names and ports that no other demo of this run has.
+// newDemo picks a label, a network and ports that nothing on this machine has, so that two runs of these tests do not
+// meet, and one that was killed is in nobody's way.
 func newDemo(data string) (*Demo, error) {
-	n := int(demos.Add(1))
 	ports, err := freePorts(3)
 	if err != nil {
 		return nil, err
 	}
+	block, err := freeBlock()
+	if err != nil {
+		return nil, err
+	}
 	d := &Demo{
-		bin: bin, Data: data, Instance: fmt.Sprintf("ppe%d", n), network: fmt.Sprintf("10.%d.0.0/14", 128+4*(n%32)),
+		bin: bin, Data: data, Instance: "e" + strings.ToLower(rand.Text()[:7]), network: block.String(),
 		Panel: ports[0], Sites: ports[1], Gate: ports[2],
 	}
-	templates := filepath.Join(cache(), "templates")
-	if err := os.MkdirAll(templates, 0o755); err != nil {
+	from, err := templates()
+	if err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(data, 0o711); err != nil {
 		return nil, err
 	}
-	return d, os.Symlink(templates, filepath.Join(data, "templates"))
-}
-
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = l.Close() }()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
+	return d, os.Symlink(from, filepath.Join(data, "templates"))
 }
 
 // Start runs the demo and returns once it has said that it is running.

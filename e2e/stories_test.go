@@ -64,7 +64,7 @@ func setup(env *testscript.Env) error {
 		return err
 	}
 	jar, _ := cookiejar.New(nil)
-	v := &visitor{demo: d, client: &http.Client{Jar: jar, Timeout: time.Minute, Transport: transport(false)}}
+	v := &visitor{demo: d, client: &http.Client{Jar: jar, Timeout: 2 * time.Minute, Transport: transport(false)}}
 	env.Values["visitor"] = v
 	env.Setenv("GATE", strconv.Itoa(d.Gate))
 	env.Setenv("SITES", strconv.Itoa(d.Sites))
@@ -262,7 +262,7 @@ func kill9Cmd(ts *testscript.TestScript, _ bool, args []string) {
 	pid, err := v.demo.Member(args[0])
 	ts.Check(err)
 	ts.Check(syscall.Kill(pid, syscall.SIGKILL))
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if again, err := v.demo.Member(args[0]); err == nil && again != pid {
 			return
 		}
@@ -275,7 +275,7 @@ func herdCmd(ts *testscript.TestScript, _ bool, args []string) {
 	v := visitorOf(ts)
 	n, err := strconv.Atoi(args[0])
 	ts.Check(err)
-	client := &http.Client{Timeout: time.Minute, Transport: transport(true)}
+	client := &http.Client{Timeout: 2 * time.Minute, Transport: transport(true)}
 	codes := make([]string, n)
 	var all sync.WaitGroup
 	for i := range n {

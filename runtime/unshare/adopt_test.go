@@ -184,7 +184,7 @@ func (r *rig) box0(t testing.TB, id string) *box {
 // answers wants the site's web server to answer.
 func answers(t testing.TB, addr netip.AddrPort) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if !untilAnswer(ctx, addr, 0) {
 		t.Error("it does not answer")

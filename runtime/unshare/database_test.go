@@ -95,7 +95,9 @@ func TestStopEndsTheDatabaseFirst(t *testing.T) {
 				if _, _, err := c.first(); err != nil {
 					t.Fatal(err)
 				}
-				r.stop(t, s.ID)
+				if err := r.Stop(t.Context(), s.ID, time.Minute); err != nil { // a clean end takes what it takes
+					t.Fatal(err)
+				}
 				var ended, how []string
 				for {
 					f, _, err := c.answer()

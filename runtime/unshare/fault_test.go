@@ -137,8 +137,8 @@ func TestWhyAStartFails(t *testing.T) {
 		s := spec(t, 4)
 		s.Services = []string{"php"}
 		r.create(t, s)
+		defer func(usual time.Duration) { r.Answer = usual }(r.Answer)
 		r.Answer = 200 * time.Millisecond
-		defer func() { r.Answer = 20 * time.Second }()
 		reason(t, s.ID, runtime.ReasonSilent)
 	})
 }

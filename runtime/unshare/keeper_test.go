@@ -160,7 +160,7 @@ func TestAVersionThatDoesNotAnswerIsNotPublished(t *testing.T) {
 		}
 		broken.change(&fresh)
 		r.version(t, fresh, name, template.State{TestedAt: time.Now()}, rootfs)
-		r.Answer = 2 * time.Second
+		r.Answer = 10 * time.Second
 		if err := r.TestTemplate(t.Context(), "web", name); err == nil || !strings.Contains(err.Error(), broken.says) {
 			t.Errorf("%s passed, or does not say %q: %v", name, broken.says, err)
 		}

@@ -8,10 +8,12 @@ import (
 	"io"
 	"log/slog"
 	"math/big"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -67,7 +69,7 @@ func openOn(t testing.TB, data string) *rig {
 	r := &rig{}
 	c := Config{
 		Data: data, Run: t.TempDir(), Instance: "u" + random(t, 5), Box: filepath.Join(programs, "petitpont-box"),
-		Init: filepath.Join(programs, "petitpont-init"), Reserve: 1 << 20, Log: slog.New(slog.NewTextHandler(testWriter{t}, nil)),
+		Init: filepath.Join(programs, "petitpont-init"), Reserve: 1 << 20, Answer: time.Minute, Log: slog.New(slog.NewTextHandler(testWriter{t}, nil)),
 	}
 	var err error
 	if r.net, err = network.Open(network.Config{Instance: c.Instance, Segments: segments(t), Log: c.Log}); err != nil {
@@ -100,15 +102,37 @@ func (r *rig) reopen(t testing.TB, c Config) {
 	r.Driver = d
 }
 
-// segments are blocks no other test of this process has; other processes are kept apart by chance.
+// segments are blocks no other test of this process has; other processes are kept apart by chance. They are of the half
+// of 10.0.0.0/8 that the end-to-end tests, which run at the same time, leave alone.
 func segments(t testing.TB) []network.Segment {
 	t.Helper()
-	n := (int32(os.Getpid()) + blocks.Add(1)) % 1024
-	all, err := network.DefaultSegments(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(n >> 2), byte(n << 6), 0}), 18))
+	for range 512 {
+		n := (int32(os.Getpid()) + blocks.Add(1)) % 512
+		block := netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(n >> 2), byte(n << 6), 0}), 18)
+		if inUse(t, block) {
+			continue
+		}
+		all, err := network.DefaultSegments(block)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	t.Fatal("this machine uses all of 10.0.0.0/9")
+	return nil
+}
+
+// inUse tells whether an interface of this machine has an address there.
+func inUse(t testing.TB, block netip.Prefix) bool {
+	t.Helper()
+	all, err := net.InterfaceAddrs()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return all
+	return slices.ContainsFunc(all, func(a net.Addr) bool {
+		p, err := netip.ParsePrefix(a.String())
+		return err == nil && p.Overlaps(block)
+	})
 }
 
 func random(t testing.TB, n int) string {
@@ -201,7 +225,7 @@ func (r *rig) sh(t testing.TB, id, script string, root bool) string {
 // until asks again until the fact is there.
 func until(t testing.TB, fact string, seen func() bool) {
 	t.Helper()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for tick := time.Tick(5 * time.Millisecond); !seen(); {
 		select {
 		case <-tick:

@@ -170,7 +170,7 @@ func get(t testing.TB, addr, path string, headers map[string]string) (int, strin
 	for k, v := range headers {
 		q.Header.Set(k, v)
 	}
-	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	c := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 	res, err := c.Do(q)
 	if err != nil {
 		return 0, err.Error()

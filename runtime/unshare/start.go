@@ -112,12 +112,8 @@ func (d *Driver) run(ctx context.Context, c *container, addr netip.AddrPort) err
 		return err
 	}
 	patience := gatewayPatience
-	switch len(services) {
-	case 1:
+	if len(services) == 1 {
 		patience = 0 // nobody is still starting behind it
-	case 2:
-	default:
-		patience = databasePatience
 	}
 	return d.awaitAnswer(ctx, b, addr, ended, patience)
 }
@@ -198,10 +194,10 @@ func (d *Driver) verdict(ctx context.Context, b *box, err error, reason runtime.
 }
 
 const (
-	// gatewayPatience is how long "bad gateway" counts as still starting: the web server is up before the language is.
-	gatewayPatience = 3 * time.Second
-	// databasePatience is the same with a database, which may have to recover, and for which the language waits.
-	databasePatience = 15 * time.Second
+	// gatewayPatience is how long "bad gateway" counts as still starting: the web server is up before the language is,
+	// which takes seconds on a busy host, or when it waits for a database that recovers. A language that ends is told of
+	// at once; this bounds the wait for one that runs and does not listen.
+	gatewayPatience = 15 * time.Second
 	// A server is up within some ten milliseconds or has something longer to do: asking is dense first, then rare.
 	denseFor, dense, rare = 250 * time.Millisecond, time.Millisecond, 50 * time.Millisecond
 )

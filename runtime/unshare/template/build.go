@@ -73,11 +73,8 @@ func (b *build) run(ctx context.Context) (m Manifest, err error) {
 	if err := os.MkdirAll(b.options.Dir, 0o755); err != nil {
 		return m, err
 	}
-	if b.dir, err = os.MkdirTemp(b.options.Dir, building+b.recipe.Name+"-"); err != nil {
-		return m, err
-	}
-	lock, err := lockDir(b.dir)
-	if err != nil {
+	var lock *os.File
+	if b.dir, lock, err = ownDir(b.options.Dir, building+b.recipe.Name+"-"); err != nil {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, removeAll(b.dir), lock.Close()) }()

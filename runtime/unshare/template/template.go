@@ -192,6 +192,34 @@ func Sweep(dir string) error {
 	return errors.Join(errs...)
 }
 
+// ownDir makes a folder below dir and locks it. A Sweep of another process may meet it before it is locked, and takes it
+// for one that was left: then another is made.
+func ownDir(dir, prefix string) (path string, lock *os.File, err error) {
+	for range 100 {
+		if path, err = os.MkdirTemp(dir, prefix); err != nil {
+			return "", nil, err
+		}
+		lock, err = lockDir(path)
+		if err == nil && named(path, lock) {
+			return path, lock, nil
+		}
+		if err == nil {
+			err = errors.Join(fs.ErrNotExist, lock.Close())
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return "", nil, fmt.Errorf("make folder: %w", err)
+}
+
+// named tells whether path is still the folder that is open.
+func named(path string, f *os.File) bool {
+	a, err1 := os.Stat(path)
+	b, err2 := f.Stat()
+	return err1 == nil && err2 == nil && os.SameFile(a, b)
+}
+
 // lockDir locks a folder until the file is closed; EWOULDBLOCK if another process has it.
 func lockDir(path string) (*os.File, error) {
 	f, err := os.Open(path)
