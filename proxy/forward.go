@@ -3,13 +3,10 @@ package proxy
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httputil"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -19,44 +16,50 @@ func (v *visit) forward() {
 		v.show(pageLarge)
 		return
 	}
-	if v.r.Body != nil && v.r.Body != http.NoBody {
-		v.upload = v.receive()
-		v.r.Body = v.upload
+	out := v.request()
+	defer v.upload.end() // whoever still reads it must not after this request
+	early := &early{to: &v.w}
+	res, err := v.up.to(v.addr).send(out, early)
+	early.end()
+	switch {
+	case err != nil:
+		v.failed(err)
+	case res.StatusCode == http.StatusSwitchingProtocols:
+		v.switched(res)
+	default:
+		v.answer(res)
 	}
-	route := v.up.to(v.addr)
-	pass := httputil.ReverseProxy{
-		Rewrite: func(pr *httputil.ProxyRequest) { v.rewrite(pr, route.host) },
-		// Upgrades other than to a web socket were taken out by rewrite; those that the site agrees to end in answered.
-		ModifyResponse: v.answered,
-		ErrorHandler:   func(_ http.ResponseWriter, _ *http.Request, err error) { v.failed(err) },
-		Transport:      route,
-		BufferPool:     buffers,
-		ErrorLog:       slog.NewLogLogger(v.log.Handler(), slog.LevelDebug),
-	}
-	pass.ServeHTTP(&v.w, v.r)
 }
 
-// rewrite addresses the request to the site. Host stays what the visitor typed, so that the site can build links.
-func (v *visit) rewrite(pr *httputil.ProxyRequest, host string) {
-	out := pr.Out
-	out.URL.Scheme, out.URL.Host = "http", host
-	out.URL.RawQuery = pr.In.URL.RawQuery // nothing here decides by it: pass it on untouched
+// request is what the site gets: the visitor's method, path, query and body, and of its headers those that are meant
+// for the site. Host stays what the visitor typed, so that the site can build links. Trailers stay behind: a name among
+// them that a site takes for a header would have passed unseen (golang/go #81143).
+func (v *visit) request() *http.Request {
+	out := v.r.WithContext(v.r.Context()) // a copy
+	where := *v.r.URL
+	where.Scheme, where.Host = "http", v.addr.String()
+	out.URL, out.RequestURI, out.Close, out.Trailer = &where, "", false, nil
+	out.Header = v.r.Header.Clone()
+	stripHop(out.Header)
+	if tokens(v.r.Header, "Te", "trailers") {
+		out.Header.Set("Te", "trailers")
+	}
+	if asksWebSocket(v.r) { // and nothing else: h2c would hide whole requests from us (golang/go #80416)
+		out.Header.Set("Connection", "Upgrade")
+		out.Header.Set("Upgrade", "websocket")
+	}
 	scrub(out.Header, v.trusted)
-	if v.trusted {
-		keep(out.Header, pr.In.Header, "Forwarded")
-	}
 	v.forwarded(out.Header)
-	if out.Header.Get("Upgrade") != "" && !asksWebSocket(v.r) {
-		out.Header.Del("Connection") // h2c would hide whole requests from us (golang/go #80416)
-		out.Header.Del("Upgrade")
+	if _, told := out.Header["User-Agent"]; !told {
+		out.Header["User-Agent"] = nil // net/http would tell its own
 	}
-}
-
-// keep puts back what ReverseProxy took away.
-func keep(out, in http.Header, key string) {
-	if values := in[key]; len(values) > 0 {
-		out[key] = values
+	if v.r.Body == nil || v.r.ContentLength == 0 {
+		out.Body = nil
+	} else {
+		v.upload = v.receive()
+		out.Body = v.upload
 	}
+	return out
 }
 
 // asksWebSocket tells whether a request asks for a web socket, the only protocol that sites may switch to.
@@ -65,32 +68,25 @@ func asksWebSocket(r *http.Request) bool {
 		tokens(r.Header, "Connection", "Upgrade") && strings.EqualFold(r.Header.Get("Upgrade"), "websocket")
 }
 
-// errTunnelled ends ReverseProxy's part in a request whose connection became a tunnel.
-var errTunnelled = errors.New("tunnelled")
-
 // errSwitch is a site that switches protocols without having been asked to.
 var errSwitch = errors.New("unasked switch of protocols")
 
-// answered sees the site's answer before the visitor does.
-func (v *visit) answered(res *http.Response) error {
-	if res.StatusCode != http.StatusSwitchingProtocols {
-		return nil
-	}
+// switched begins the tunnel that visitor and site have agreed on.
+func (v *visit) switched(res *http.Response) {
 	if !asksWebSocket(v.r) || !strings.EqualFold(res.Header.Get("Upgrade"), "websocket") {
-		return errSwitch
+		res.Body.Close()
+		v.failed(errSwitch)
+		return
 	}
 	if err := v.tunnel(res); err != nil {
 		v.log.Debug("tunnel", "site", v.site.ID, "err", err)
 	}
-	return errTunnelled
 }
 
 // failed says why there is no answer from the site.
 func (v *visit) failed(err error) {
-	var network net.Error
 	var dial *net.OpError
 	switch {
-	case errors.Is(err, errTunnelled):
 	case errors.Is(v.upload.broken(), errLarge):
 		v.show(pageLarge)
 	case errors.Is(err, context.Canceled), v.r.Context().Err() != nil:
@@ -99,7 +95,7 @@ func (v *visit) failed(err error) {
 		v.show(pageBad)
 	case errors.As(err, &dial) && dial.Op == "dial":
 		v.down(err)
-	case errors.As(err, &network) && network.Timeout():
+	case isTimeout(err):
 		v.w.ref = reference()
 		v.log.Info("site too slow", "site", v.site.ID, "ref", v.w.ref)
 		v.showSlow(v.limits.FirstByte)
@@ -108,22 +104,12 @@ func (v *visit) failed(err error) {
 	}
 }
 
+func isTimeout(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) && network.Timeout()
+}
+
 // showSlow shows the page that says how long was waited.
 func (v *visit) showSlow(waited time.Duration) {
 	v.showWith(pageSlow, "n", strconv.Itoa(int(waited.Round(time.Second).Seconds())))
-}
-
-// pool lends the buffers through which answers pass.
-type pool struct{ sync.Pool }
-
-const bufferSize = 32 << 10
-
-var buffers = &pool{sync.Pool{New: func() any { return new([bufferSize]byte) }}}
-
-func (p *pool) Get() []byte { return p.Pool.Get().(*[bufferSize]byte)[:] }
-
-func (p *pool) Put(b []byte) {
-	if len(b) == bufferSize {
-		p.Pool.Put((*[bufferSize]byte)(b))
-	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/netip"
+	"net/textproto"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,9 +38,9 @@ type upstream struct {
 // route is the way to one address of a site. It is replaced when the site shows up at another one.
 type route struct {
 	addr   netip.AddrPort
-	host   string // addr as the URL's host
-	pooled *http.Transport
-	once   *http.Transport // a connection for each request
+	limits *Limits
+	idle
+	once *http.Transport // a connection for each request
 }
 
 // to returns the way to addr and closes what led elsewhere.
@@ -61,9 +62,10 @@ func (u *upstream) to(addr netip.AddrPort) *route {
 func (u *upstream) rest() { u.route.Swap(nil).close() }
 
 func newRoute(addr netip.AddrPort, limits *Limits) *route {
-	once := &http.Transport{
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return dialSite(ctx, addr, limits.Stream) }
+	return &route{addr: addr, limits: limits, once: &http.Transport{
 		Proxy:                  nil, // never from the environment (RULE PROXY)
-		DialContext:            dialer(addr, limits.Stream),
+		DialContext:            dial,
 		DisableCompression:     true,
 		DisableKeepAlives:      true,
 		ResponseHeaderTimeout:  limits.FirstByte,
@@ -71,36 +73,26 @@ func newRoute(addr netip.AddrPort, limits *Limits) *route {
 		MaxResponseHeaderBytes: maxAnswer,
 		WriteBufferSize:        16 << 10,
 		ReadBufferSize:         16 << 10,
-	}
-	pooled := once.Clone()
-	pooled.DisableKeepAlives = false
-	pooled.MaxIdleConns = idleConns
-	pooled.MaxIdleConnsPerHost = idleConns
-	pooled.IdleConnTimeout = idleTimeout
-	return &route{addr: addr, host: addr.String(), pooled: pooled, once: once}
+	}}
 }
 
 func (r *route) close() {
 	if r != nil {
-		r.pooled.CloseIdleConnections()
+		r.empty(true)
 	}
 }
 
-// RoundTrip sends req to the site. What can be sent again travels on pooled connections: when one turns out to be
-// dead, net/http sends the request a second time, and by then the pool is empty, so that the second time is also the
-// last. Everything else, a POST above all, gets a connection of its own: it can neither fail on a stale one nor be
-// seen twice (R37, R39).
-func (r *route) RoundTrip(req *http.Request) (*http.Response, error) {
-	if !replayable(req) {
-		return r.once.RoundTrip(req)
+// send sends req to the site. What can be sent again travels on connections that are used again: when one turns
+// out to be dead, the request is sent a second time, on a new one. Everything else, a POST above all, gets a
+// connection of its own: it can neither fail on a stale one nor be seen twice (R37, R39).
+func (r *route) send(req *http.Request, e *early) (*http.Response, error) {
+	if replayable(req) {
+		return r.exchange(req, e)
 	}
-	tries := 0
-	trace := &httptrace.ClientTrace{GetConn: func(string) {
-		if tries++; tries > 1 {
-			r.pooled.CloseIdleConnections()
-		}
+	trace := &httptrace.ClientTrace{Got1xxResponse: func(status int, h textproto.MIMEHeader) error {
+		return e.say(status, http.Header(h))
 	}}
-	return r.pooled.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	return r.once.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 }
 
 // replayable tells whether a request may be sent a second time: it has no body and changes nothing.
@@ -112,16 +104,14 @@ func replayable(req *http.Request) bool {
 	return false
 }
 
-// dialer ignores the name it is asked for: the address came from Enter, and nothing here asks DNS (RULE PROXY, S32).
-func dialer(addr netip.AddrPort, stream time.Duration) func(context.Context, string, string) (net.Conn, error) {
+// dialSite is given the address that Enter named: nothing here asks DNS (RULE PROXY, S32).
+func dialSite(ctx context.Context, addr netip.AddrPort, stream time.Duration) (*streamConn, error) {
 	d := net.Dialer{Timeout: dialTimeout}
-	return func(ctx context.Context, _, _ string) (net.Conn, error) {
-		conn, err := d.DialContext(ctx, "tcp", addr.String())
-		if err != nil {
-			return nil, err
-		}
-		return &streamConn{Conn: conn, limit: stream}, nil
+	conn, err := d.DialContext(ctx, "tcp", addr.String())
+	if err != nil {
+		return nil, err
 	}
+	return &streamConn{Conn: conn, limit: stream}, nil
 }
 
 // streamConn ends a connection on which nothing has moved in either direction for its limit (1 h by default), so that a
@@ -138,6 +128,13 @@ func (c *streamConn) touch() {
 	if last := c.set.Load(); now.UnixNano()-last > int64(c.limit/8) && c.set.CompareAndSwap(last, now.UnixNano()) {
 		c.SetReadDeadline(now.Add(c.limit)) // a closed connection says so at the next read
 	}
+}
+
+// within gives reads and writes so long from now, whatever the limit says.
+func (c *streamConn) within(d time.Duration) {
+	now := time.Now()
+	c.set.Store(now.UnixNano())
+	c.SetDeadline(now.Add(d)) // a closed connection says so at the next read
 }
 
 func (c *streamConn) Read(b []byte) (int, error) {
