@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -9,6 +8,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"petitpont/site"
 )
 
 // quick is a site that answers with a kilobyte, as cheaply as a goroutine can.
@@ -41,11 +42,15 @@ func quick(b *testing.B) netip.AddrPort {
 	return netip.MustParseAddrPort(l.Addr().String())
 }
 
+type nowhere struct{}
+
+func (nowhere) Line(site.ID, []byte) {}
+
 // BenchmarkWarm is a request to a site that is awake, without the visitor's connection.
 func BenchmarkWarm(b *testing.B) {
 	h := newHeart()
 	h.add("blog", quick(b))
-	p := New(Config{Sites: h, Log: slog.New(slog.DiscardHandler), Access: slog.New(slog.NewJSONHandler(io.Discard, nil))})
+	p := New(Config{Sites: h, Log: slog.New(slog.DiscardHandler), Journal: nowhere{}})
 	b.Cleanup(func() { p.Close() })
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {

@@ -129,7 +129,7 @@ func newWorld(t *testing.T, change func(*Config)) *world {
 		PanelURL: "https://panel.example",
 		Log:      slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
-	c.Access = c.Log
+	c.Journal = w.log
 	if change != nil {
 		change(&c)
 	}
@@ -244,6 +244,8 @@ func (l *lockedBuffer) Write(b []byte) (int, error) {
 	defer l.mu.Unlock()
 	return l.b.Write(b)
 }
+
+func (l *lockedBuffer) Line(_ site.ID, line []byte) { _, _ = l.Write(line) }
 
 func (l *lockedBuffer) String() string {
 	l.mu.Lock()

@@ -130,7 +130,7 @@ func (c *streamConn) silent() bool {
 	err = sys.Control(func(fd uintptr) {
 		var b [1]byte
 		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		quiet = err == syscall.EAGAIN //nolint:errorlint // an errno, as the kernel gave it
+		quiet = err == syscall.EAGAIN
 	})
 	return err == nil && quiet
 }

@@ -31,13 +31,18 @@ type Sites interface {
 	Enter(ctx context.Context, id site.ID) (addr netip.AddrPort, leave func(), err error)
 }
 
+// Lines takes a line about a visit of a site, ended by a line feed. It must not wait.
+type Lines interface {
+	Line(id site.ID, line []byte)
+}
+
 // Config is what a Proxy needs. Sites and Log are required.
 type Config struct {
 	Sites    Sites
 	PanelURL string         // https://panel.example, without slash at the end; "" shows no link for owners
 	Trusted  []netip.Prefix // proxies in front of us whose X-Forwarded-* are believed
 	Log      *slog.Logger
-	Access   *slog.Logger     // one line per visit; nil writes none
+	Journal  Lines            // one line per visit of a site, see Journal; nil writes none
 	Now      func() time.Time // nil is time.Now
 	Limits   Limits
 }
@@ -86,7 +91,7 @@ type Proxy struct {
 	panel   string
 	trusted []netip.Prefix
 	log     *slog.Logger
-	access  *slog.Logger
+	journal Lines
 	now     func() time.Time
 	limits  Limits
 	ups     upstreams
@@ -105,7 +110,7 @@ func New(c Config) *Proxy {
 		panel:   strings.TrimSuffix(c.PanelURL, "/"),
 		trusted: c.Trusted,
 		log:     c.Log,
-		access:  c.Access,
+		journal: c.Journal,
 		now:     c.Now,
 		limits:  c.Limits.orDefaults(),
 	}

@@ -3,10 +3,10 @@ package proxy
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -239,7 +239,7 @@ func (v *visit) fault(step string, cause error) {
 // gone notes that the visitor left before the answer; nobody is there to read one.
 func (v *visit) gone() { v.w.status = statusGone }
 
-// statusGone stands in the access log for a visitor who left. It is never sent.
+// statusGone stands in the journal for a visitor who left. It is never sent.
 const statusGone = 499
 
 // end writes the line of the visit. A panic that is not net/http's own way of cutting an answer off is ours to explain.
@@ -259,25 +259,25 @@ func (v *visit) end() {
 	}
 }
 
-// line is the access log: short keys, no query string, no header of the visitor but the method and path.
+// line hands the visit to the site's journal: no query string, which may hold secrets, and no header. Paths are escaped
+// and hosts canonical, so that nothing in it needs more than quotes.
 func (v *visit) line() {
-	ctx := v.r.Context()
-	if v.access == nil || !v.access.Enabled(ctx, slog.LevelInfo) {
+	if v.journal == nil || v.site.ID == "" {
 		return
 	}
-	v.access.LogAttrs(ctx, slog.LevelInfo, "visit",
-		slog.String("site", string(v.site.ID)),
-		slog.String("host", v.host),
-		slog.String("ip", v.from.String()),
-		slog.String("do", v.r.Method),
-		slog.String("path", short(v.r.URL.EscapedPath())),
-		slog.Int("st", v.w.status),
-		slog.Int64("n", v.w.written),
-		slog.Int64("us", v.now().Sub(v.began).Microseconds()),
-	)
+	b := make([]byte, 0, 256)
+	b = v.began.UTC().AppendFormat(append(b, `{"at":"`...), "2006-01-02T15:04:05.000Z")
+	b = append(append(b, `","host":"`...), v.host...)
+	b = v.from.AppendTo(append(b, `","ip":"`...))
+	b = strconv.AppendQuoteToASCII(append(b, `","do":`...), v.r.Method)
+	b = strconv.AppendQuoteToASCII(append(b, `,"path":`...), short(v.r.URL.EscapedPath()))
+	b = strconv.AppendInt(append(b, `,"st":`...), int64(v.w.status), 10)
+	b = strconv.AppendInt(append(b, `,"n":`...), v.w.written, 10)
+	b = strconv.AppendInt(append(b, `,"us":`...), v.now().Sub(v.began).Microseconds(), 10)
+	v.journal.Line(v.site.ID, append(b, "}\n"...))
 }
 
-// maxPath is how much of a path the log keeps, in bytes.
+// maxPath is how much of a path the journal keeps, in bytes.
 const maxPath = 512
 
 func short(path string) string {

@@ -138,6 +138,7 @@ func panelServer(panel http.Handler, log *slog.Logger, form time.Duration) *http
 type doors struct {
 	panel, public *http.Server
 	proxy         *proxy.Proxy
+	journal       *proxy.Journal
 	gate          *sshgate.Gate
 }
 
@@ -157,10 +158,14 @@ func openDoors(c Config, store *db.DB, sites *site.Service, log *slog.Logger) (*
 		PanelURL: c.Panel.URL, SiteURL: c.siteURL, School: c.School, Contact: c.Contact, Version: version, Log: log,
 		SFTP: app.SFTP{Host: c.SSH.Host, Port: c.SSH.Port, Fingerprint: sshgate.Fingerprint(keys)},
 	})
-	public := proxy.New(proxy.Config{Sites: sites, PanelURL: c.Panel.URL, Trusted: trusted, Log: log})
+	journal, err := proxy.OpenJournal(filepath.Join(c.serveDir(), "journal"), log)
+	if err != nil {
+		return nil, err
+	}
+	public := proxy.New(proxy.Config{Sites: sites, PanelURL: c.Panel.URL, Trusted: trusted, Log: log, Journal: journal})
 	sites.OnRest(public.Rest)
 	gate := sshgate.New(sshgate.Config{Sites: sites, HostKeys: keys, Host: c.SSH.Host, Port: c.SSH.Port, Log: log})
-	return &doors{panel: panelServer(panel, log, formTime), public: proxy.Server(public, log), proxy: public, gate: gate}, nil
+	return &doors{panel: panelServer(panel, log, formTime), public: proxy.Server(public, log), proxy: public, journal: journal, gate: gate}, nil
 }
 
 // keepOpen serves every door until ctx ends or one of them fails, then lets what is under way end.
@@ -197,7 +202,7 @@ func (d *doors) close() error {
 	all.Go(func() { _ = d.panel.Shutdown(ctx) })
 	all.Go(func() { _ = d.public.Shutdown(ctx) })
 	all.Wait()
-	return d.proxy.Close()
+	return errors.Join(d.proxy.Close(), d.journal.Close())
 }
 
 // closeIn gives end so much time.
