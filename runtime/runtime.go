@@ -28,7 +28,7 @@ type Spec struct {
 // Limits are what the kernel holds a container to. Zero means the driver's default, never "unlimited".
 type Limits struct {
 	Disk   int64 // bytes of the site's file system
-	Inodes int64 // files and folders
+	Inodes int64 // files and folders; more than its disk can hold wait for a bigger one
 	Memory int64 // bytes, swap excluded (there is none)
 	CPU    int   // thousandths of a core
 	Procs  int   // processes and threads
@@ -36,7 +36,7 @@ type Limits struct {
 	IO        int64 // bytes a second its disk reads, and as many that it writes
 	Files     int   // open files of each process
 	Watches   int   // files and folders watched by inotify
-	Terminals int   // pseudo-terminals; a change waits for the next start
+	Terminals int   // pseudo-terminals
 	Tmp       int64 // bytes of each of /tmp, /run and /dev/shm; what lies there counts as memory too
 }
 
@@ -76,13 +76,17 @@ type Info struct {
 	Waits     bool           // it runs with settings that were changed since, and that hold at its next start only
 }
 
-// Usage is a reading of the kernel's counters. Memory, Procs and CPU are zero while nothing runs.
+// Usage is a reading of the kernel's counters, beside what they are held to. While nothing runs only Disk, Inodes and the
+// limits are not zero.
 type Usage struct {
-	Memory, MemoryMax int64         // bytes
-	Disk, DiskMax     int64         // bytes
-	Inodes, InodesMax int64         // files and folders
-	Procs             int           // processes and threads
-	CPU               time.Duration // processor time since the start
+	Memory, MemoryMax       int64         // bytes
+	Disk, DiskMax           int64         // bytes
+	Inodes, InodesMax       int64         // files and folders
+	Procs, ProcsMax         int           // processes and threads
+	CPU                     time.Duration // processor time since the start
+	Files, FilesMax         int           // open files of the process that has most of them
+	Terminals, TerminalsMax int           // pseudo-terminals
+	Tmp, TmpMax             int64         // bytes in the fullest of /tmp, /run and /dev/shm
 }
 
 // Exit tells that a container which had been running ended without having been asked to.
@@ -131,7 +135,8 @@ type Driver interface {
 	Stop(ctx context.Context, id string, grace time.Duration) error
 	// Destroy kills everything, closes open Files sessions and removes the disk. Destroying an absent one is a no-op.
 	Destroy(ctx context.Context, id string) error
-	// SetLimits changes limits, also of a running container. A disk never shrinks.
+	// SetLimits changes limits, also of a running container. A disk never shrinks, and a container that has more files
+	// than its new limit keeps the old one: Usage tells what holds.
 	SetLimits(ctx context.Context, id string, l Limits) error
 	// SetEnv changes what its services are told, from the next start on: what runs keeps what it began with, and its Info
 	// says that it Waits. ErrInvalid for what is no KEY=value.

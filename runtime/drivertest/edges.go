@@ -59,6 +59,18 @@ var edges = []Sentence{
 			t.Error("something was taken")
 		}
 	}},
+	{"usage tells what it is held to, and a change of that", func(t *testing.T, r *Run) {
+		s, _ := r.running()
+		l := s.Limits
+		l.Procs, l.Files, l.Terminals, l.Tmp = 40, 600, 10, 6<<20
+		for range 2 {
+			r.ok("set limits", r.Driver.SetLimits(r.ctx, s.ID, l))
+			if u := r.usage(s.ID); u.ProcsMax != l.Procs || u.FilesMax != l.Files || u.TerminalsMax != l.Terminals || u.TmpMax != l.Tmp {
+				t.Errorf("usage says %+v of %+v", u, l)
+			}
+			l.Procs, l.Files, l.Terminals, l.Tmp = 2*l.Procs, 2*l.Files, 2*l.Terminals, 2*l.Tmp
+		}
+	}},
 	{"a disk never shrinks", func(t *testing.T, r *Run) {
 		s := r.create()
 		before := r.usage(s.ID).DiskMax

@@ -88,7 +88,10 @@ func (d *Driver) Usage(ctx context.Context, id string) (runtime.Usage, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l := b.spec.Limits
-	u := runtime.Usage{Disk: disk, DiskMax: l.Disk, Inodes: inodes, InodesMax: l.Inodes, MemoryMax: l.Memory}
+	u := runtime.Usage{
+		Disk: disk, DiskMax: l.Disk, Inodes: inodes, InodesMax: l.Inodes, MemoryMax: l.Memory,
+		ProcsMax: l.Procs, FilesMax: l.Files, TerminalsMax: l.Terminals, TmpMax: l.Tmp,
+	}
 	if b.status == runtime.Stopped {
 		return u, nil
 	}

@@ -150,3 +150,31 @@ if os.fork() == 0:
 	}
 	_ = unix.Close(fd)
 }
+
+// More terminals than a host has by default, in one site: the next one still gets its own.
+func TestASiteCannotUseUpTheTerminalsOfAll(t *testing.T) {
+	r := open(t)
+	greedy, other := spec(t, 1), spec(t, 2)
+	greedy.Limits.Terminals, greedy.Limits.Memory = 3500, 512<<20
+	for _, s := range []runtime.Spec{greedy, other} {
+		r.running(t, s)
+	}
+	out := r.sh(t, greedy.ID, `python3 -c '
+import os, time
+n = 0
+try:
+    while True: os.openpty(); n += 1
+except OSError: print(n, flush=True)
+if os.fork() == 0:
+    os.setsid()
+    null = os.open("/dev/null", os.O_RDWR)
+    for fd in range(3): os.dup2(null, fd)
+    time.sleep(1000)
+'`, true)
+	if strings.TrimSpace(out) != "3500" {
+		t.Fatalf("it opened %q, want all of its 3500", out)
+	}
+	if out := r.sh(t, other.ID, `python3 -c 'import os; os.openpty(); print("mine")'`, false); out != "mine\n" {
+		t.Errorf("its neighbour opens none: %s", out)
+	}
+}

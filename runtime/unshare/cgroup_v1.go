@@ -201,6 +201,10 @@ func (g v1Group) usage() (usage, error) {
 
 func (g v1Group) oomKills() int64 { return g.memory.field("memory.oom_control", "oom_kill") }
 
+func (g v1Group) swap() int64 {
+	return max(g.memory.number("memory.memsw.limit_in_bytes")-g.memory.number("memory.limit_in_bytes"), 0)
+}
+
 func (g v1Group) throttled() int64 { return g.cpu.field("cpu.stat", "nr_throttled") }
 
 func (g v1Group) procs() []int { return g.pids.procs() }

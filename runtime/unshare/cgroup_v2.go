@@ -3,6 +3,7 @@ package unshare
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -110,6 +111,13 @@ func (g v2Group) usage() (usage, error) {
 }
 
 func (g v2Group) oomKills() int64 { return g.all.field("memory.events", "oom_kill") }
+
+func (g v2Group) swap() int64 {
+	if g.all.read("memory.swap.max") == "max" {
+		return math.MaxInt64
+	}
+	return g.all.number("memory.swap.max")
+}
 
 func (g v2Group) throttled() int64 { return g.all.field("cpu.stat", "nr_throttled") }
 

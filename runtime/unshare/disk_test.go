@@ -161,3 +161,92 @@ func TestFilesOnTheDiskBelongToNobodysHost(t *testing.T) {
 		t.Errorf("the image is %v, %v", st.Mode(), err)
 	}
 }
+
+// How many files a site may have is lowered and raised while it runs, and the kernel refuses its root the next one.
+func TestTheNumberOfFilesIsHeldLive(t *testing.T) {
+	r := open(t)
+	s := spec(t, 1)
+	s.Limits.Disk, s.Limits.Inodes = 64<<20, 4096
+	addr := r.running(t, s)
+	held := func(limit int64) {
+		t.Helper()
+		l := s.Limits
+		l.Inodes = limit
+		r.hold(t, s.ID, l)
+		r.full(t, s.ID, limit)
+	}
+	r.full(t, s.ID, 4096)
+	held(2048)
+	held(3000)
+	r.leaveAndReturn(t, func() {})
+	r.full(t, s.ID, 3000)
+	held(2048)
+	r.stop(t, s.ID)
+	l := s.Limits
+	l.Inodes = 1024
+	r.hold(t, s.ID, l) // asleep
+	r.start(t, s.ID)
+	r.full(t, s.ID, 1024)
+	held(4096)
+	answers(t, addr)
+}
+
+// full has root inside make files until the kernel refuses, and wants that to be at the limit.
+func (r *rig) full(t *testing.T, id string, limit int64) {
+	t.Helper()
+	out := r.sh(t, id, `python3 -c '
+import os
+os.mkdir("/root/many")
+n = 0
+try:
+    while n < 100000: open("/root/many/%d" % n, "w").close(); n += 1
+except OSError as e: print(e.errno)
+'`, true)
+	if strings.TrimSpace(out) != "28" {
+		t.Errorf("with a limit of %d it says %q", limit, out)
+	}
+	u, err := r.Usage(t.Context(), id)
+	if err != nil || u.Inodes != u.InodesMax || u.InodesMax < limit || u.InodesMax > limit+limit/16 { // mkfs rounds up
+		t.Errorf("with a limit of %d it made %d of %d, %v", limit, u.Inodes, u.InodesMax, err)
+	}
+	r.sh(t, id, "rm -r /root/many", true)
+}
+
+// A site that has more files than it shall have is not stopped short: its limit stays, until it has tidied up.
+func TestMoreFilesThanTheNewLimitKeepTheOldOne(t *testing.T) {
+	r := open(t)
+	s := spec(t, 1)
+	s.Limits.Disk, s.Limits.Inodes = 64<<20, 4096
+	r.running(t, s)
+	r.sh(t, s.ID, `mkdir many; cd many; seq 3000 | xargs touch`, false)
+	l := s.Limits
+	l.Inodes = 2048
+	r.hold(t, s.ID, l)
+	if u, err := r.Usage(t.Context(), s.ID); err != nil || u.InodesMax < 4096 || u.Inodes < 3000 {
+		t.Errorf("it has %d of %d, %v", u.Inodes, u.InodesMax, err)
+	}
+	r.sh(t, s.ID, "rm -r many", false)
+	r.hold(t, s.ID, l)
+	r.full(t, s.ID, 2048)
+	if out := r.sh(t, s.ID, "find / -xdev -name "+ballastDir, true); out != "" {
+		t.Errorf("the ballast is seen inside: %s", out)
+	}
+}
+
+// Half-made ballast is found by its last number, whatever the record says.
+func TestBallastIsCounted(t *testing.T) {
+	dir, err := unix.Open(t.TempDir(), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(dir) }()
+	has := int64(0)
+	for _, want := range []int64{0, 1, 2, 3, 4, 5, 37, 64, 100, 63, 1, 0} {
+		if err := setBallast(t.Context(), dir, has, want); err != nil {
+			t.Fatal(err)
+		}
+		if has = countBallast(dir); has != want {
+			t.Errorf("%d were made, %d counted", want, has)
+		}
+	}
+}

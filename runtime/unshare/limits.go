@@ -15,12 +15,52 @@ import (
 	"petitpont/runtime/unshare/stage"
 )
 
-// limitLive holds a box that stands to new limits. The number of terminals waits for the next start: the kernel forgets
-// everything else about a devpts when it changes that.
-func (d *Driver) limitLive(ctx context.Context, b *box, l runtime.Limits) error {
-	errs := []error{b.group.limit(l), d.throttleLive(b, l), b.limitFiles(l.Files)}
-	for what, err := range map[string]error{"inotify": b.limitWatches(ctx, l.Watches), "tmpfs": b.limitTmp(l.Tmp)} {
-		if err != nil { // both are held by the memory limit anyway
+// SetLimits applies what the kernel can change at once and remembers all of it.
+func (d *Driver) SetLimits(ctx context.Context, id string, l runtime.Limits) error {
+	c, err := d.find(id)
+	if err != nil {
+		return err
+	}
+	defer d.leave(c)
+	if err := checkLimits(l); err != nil {
+		return err
+	}
+	r, old := c.record, c.record.Spec.Limits
+	l = withDefaults(l)
+	if l.Disk = max(l.Disk, old.Disk); l.Disk > old.Disk {
+		if err := d.growImage(ctx, c, l.Disk); err != nil {
+			return fmt.Errorf("grow disk of %s: %w", id, err)
+		}
+	}
+	if l.Inodes != old.Inodes {
+		if l.Inodes, r.Ballast, err = d.fitInodes(ctx, c, l); err != nil {
+			return fmt.Errorf("limit files of %s: %w", id, err)
+		}
+	}
+	r.Spec.Limits = l
+	if err := d.writeRecord(d.siteDir(id), r); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	c.record = r
+	d.mu.Unlock()
+	if c.box != nil && c.box.alive() {
+		if err := d.limitLive(ctx, c, l); err != nil {
+			return fmt.Errorf("limit %s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// limitLive holds a box that stands to new limits.
+func (d *Driver) limitLive(ctx context.Context, c *container, l runtime.Limits) error {
+	b := c.box
+	errs := []error{b.group.limit(l), d.throttleLive(b, l), d.limitFiles(b, l.Files)}
+	for what, err := range map[string]error{
+		"inotify": b.limitWatches(ctx, l.Watches), "tmpfs": b.limitTmp(l.Tmp),
+		"terminals": b.limitTerminals(l.Terminals, int(d.firstUID(c.record.Spec.Slot))),
+	} {
+		if err != nil { // the limits of memory and processes hold what these would
 			d.Log.Warn("limit waits for the next start", "site", b.id, "limit", what, "error", err)
 		}
 	}
@@ -48,34 +88,85 @@ func (d *Driver) throttleLive(b *box, l runtime.Limits) error {
 	return b.group.throttle(st.Rdev, l.IO)
 }
 
-// limitFiles tells every process, again and again until none is left that was forked in the meantime. More than a process
-// was born with takes CAP_SYS_RESOURCE, which a host that is a container itself may not have: that waits for the next start.
-func (b *box) limitFiles(most int) error {
-	want := unix.Rlimit{Cur: uint64(most), Max: uint64(most)}
+// limitFiles tells every process, again and again until none is left that was forked in the meantime. Init goes first: what
+// it starts from then on is born with the new number. To raise what a process was born with takes CAP_SYS_RESOURCE, which
+// a host that is a container itself may not have: there, what already runs keeps its number until it is started again.
+func (d *Driver) limitFiles(b *box, most int) error {
+	if err := b.limitBorn(uint64(most)); err != nil {
+		return fmt.Errorf("limit open files: %w", err)
+	}
+	want, keep := unix.Rlimit{Cur: uint64(most), Max: uint64(most)}, map[int]bool{b.state.PID: true}
 	for range 100 {
 		changed := false
 		for _, pid := range b.group.procs() {
-			var had unix.Rlimit
-			err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &had)
-			if err == nil && had == want || errors.Is(err, unix.ESRCH) {
+			if keep[pid] {
 				continue
 			}
-			if err == nil {
-				err = unix.Prlimit(pid, unix.RLIMIT_NOFILE, &want, nil)
-			}
-			if errors.Is(err, unix.EPERM) && want.Max > had.Max {
-				continue
-			}
-			if err != nil && !errors.Is(err, unix.ESRCH) {
+			told, err := limitOne(pid, want)
+			if err != nil {
 				return fmt.Errorf("limit open files: %w", err)
 			}
-			changed = true
+			keep[pid] = told == refused
+			changed = changed || told == changedNow
 		}
 		if !changed {
+			d.noteKept(b, keep)
 			return nil
 		}
 	}
 	return errors.New("limit open files: new processes come faster than they can be told")
+}
+
+func (d *Driver) noteKept(b *box, keep map[int]bool) {
+	n := 0
+	for _, kept := range keep {
+		if kept {
+			n++
+		}
+	}
+	if n > 1 {
+		d.Log.Info("more open files wait for the next start of what runs", "site", b.id, "processes", n-1)
+	}
+}
+
+// limitBorn sets what init's children are born with: its soft limit. Its hard one stays as it came.
+func (b *box) limitBorn(most uint64) error {
+	var had unix.Rlimit
+	if err := unix.Prlimit(b.state.PID, unix.RLIMIT_NOFILE, nil, &had); err != nil {
+		return err
+	}
+	if !signalled(b.pidfd, 0) { // else the number could be somebody else's by now
+		return os.ErrProcessDone
+	}
+	had.Cur = min(most, had.Max)
+	return unix.Prlimit(b.state.PID, unix.RLIMIT_NOFILE, &had, nil)
+}
+
+// What came of telling a process its limit.
+type told int
+
+const (
+	asItWas told = iota
+	changedNow
+	refused // more than it was born with
+)
+
+func limitOne(pid int, want unix.Rlimit) (told, error) {
+	var had unix.Rlimit
+	err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &had)
+	if err == nil && had == want || errors.Is(err, unix.ESRCH) {
+		return asItWas, nil
+	}
+	if err == nil {
+		err = unix.Prlimit(pid, unix.RLIMIT_NOFILE, &want, nil)
+	}
+	switch {
+	case errors.Is(err, unix.EPERM) && want.Max > had.Max:
+		return refused, nil
+	case errors.Is(err, unix.ESRCH):
+		return asItWas, nil
+	}
+	return changedNow, err
 }
 
 // limitWatches writes a number of the box's own user namespace, which only somebody in it can: a host's program that has
@@ -99,48 +190,4 @@ func (b *box) limitWatches(ctx context.Context, most int) error {
 	}
 	_, err = in.Write([]byte(strconv.Itoa(most)))
 	return errors.Join(err, in.Close(), cmd.Wait())
-}
-
-// limitTmp changes the size of the box's tmpfs. They are mounts of ours, in places that the tenant can neither move nor
-// replace, and nothing below them is looked at (RULE NS).
-func (b *box) limitTmp(bytes int64) error {
-	root, err := unix.Open(fmt.Sprintf("/proc/%d/root", b.state.PID), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = unix.Close(root) }()
-	if !signalled(b.pidfd, 0) { // else the number could be somebody else's by now
-		return os.ErrProcessDone
-	}
-	var errs []error
-	for _, name := range []string{"tmp", "run", "dev/shm"} {
-		if err := resize(root, name, bytes); err != nil {
-			errs = append(errs, fmt.Errorf("/%s: %w", name, err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func resize(root int, name string, bytes int64) error {
-	at, err := unix.Openat2(root, name, &unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_BENEATH,
-	})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = unix.Close(at) }()
-	var st unix.Statfs_t
-	if err := unix.Fstatfs(at, &st); err != nil || st.Type != unix.TMPFS_MAGIC {
-		return fmt.Errorf("not a tmpfs: %w", errors.Join(err))
-	}
-	fs, err := unix.Fspick(at, "", unix.FSPICK_EMPTY_PATH|unix.FSPICK_CLOEXEC)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = unix.Close(fs) }()
-	if err := unix.FsconfigSetString(fs, "size", strconv.FormatInt(bytes, 10)); err != nil {
-		return err
-	}
-	return unix.FsconfigReconfigure(fs)
 }

@@ -19,7 +19,8 @@ type record struct {
 	Spec    runtime.Spec `json:"spec"`
 	Version string       `json:"version"`
 	MadeAt  time.Time    `json:"madeAt"`
-	Trial   bool         `json:"trial,omitempty"` // thrown away after a test of its template
+	Ballast int64        `json:"ballast,omitempty"` // inodes of the disk that the site shall not have
+	Trial   bool         `json:"trial,omitempty"`   // thrown away after a test of its template
 }
 
 func (d *Driver) writeRecord(dir string, r record) error {

@@ -110,7 +110,7 @@ func (d *Driver) clone(b *box, slot int) (_ *net.UnixConn, err error) {
 	}
 	b.log = rings
 	n := null.Fd()
-	fds := []uintptr{n, n, n, listener.Fd(), rings.Fd(), theirs.Fd(), entry.Fd(), d.init.Fd(), d.box.Fd()}
+	fds := []uintptr{n, n, n, listener.Fd(), rings.Fd(), theirs.Fd(), entry.Fd(), n, n, n, d.init.Fd(), d.box.Fd()}
 	if err := b.group.spawn(func(attr *syscall.SysProcAttr) error { return d.fork(b, slot, fds, attr) }); err != nil {
 		return nil, errors.Join(err, ours.Close(), rings.Close())
 	}

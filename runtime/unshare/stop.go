@@ -70,35 +70,3 @@ func (d *Driver) freeze(id string, on bool) error {
 	}
 	return b.group.freeze(on)
 }
-
-// SetLimits applies what the kernel can change at once and remembers all of it. Inodes follow the disk.
-func (d *Driver) SetLimits(ctx context.Context, id string, l runtime.Limits) error {
-	c, err := d.find(id)
-	if err != nil {
-		return err
-	}
-	defer d.leave(c)
-	if err := checkLimits(l); err != nil {
-		return err
-	}
-	r, old := c.record, c.record.Spec.Limits
-	l = withDefaults(l)
-	if l.Disk, l.Inodes = max(l.Disk, old.Disk), old.Inodes; l.Disk > old.Disk {
-		if err := d.growImage(ctx, c, l.Disk); err != nil {
-			return fmt.Errorf("grow disk of %s: %w", id, err)
-		}
-	}
-	r.Spec.Limits = l
-	if err := d.writeRecord(d.siteDir(id), r); err != nil {
-		return err
-	}
-	d.mu.Lock()
-	c.record = r
-	d.mu.Unlock()
-	if c.box != nil && c.box.alive() {
-		if err := d.limitLive(ctx, c.box, l); err != nil {
-			return fmt.Errorf("limit %s: %w", id, err)
-		}
-	}
-	return nil
-}

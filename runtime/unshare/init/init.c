@@ -3,7 +3,8 @@
  *
  * It is started by the stage with everything already taken away: namespaces, capabilities, no_new_privs, seccomp.
  * Descriptors it is born with: 0-2 /dev/null, LISTEN the socket of the runtime, LOG the rings, PTS the devpts root,
- * GROUP the file that moves who writes 0 to it into the part of the cgroup that freezes: all but us and kept programs.
+ * GROUP the file that moves who writes 0 to it into the part of the cgroup that freezes: all but us and kept programs;
+ * TMP, RUN and SHM are the roots of the box's tmpfs, which we only keep open: the runtime finds them with us.
  *
  * The dialogue: one connection, one command. A packet is a list of NUL-terminated fields; numbers are decimal.
  *   start  N {name uid gid signal ARGV ENV}*     -> ok                       ARGV and ENV are: count string*
@@ -30,6 +31,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -37,7 +39,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LISTEN = 3, LOG = 4, PTS = 5, GROUP = 6 };
+enum { LISTEN = 3, LOG = 4, PTS = 5, GROUP = 6, TMP = 7, RUN = 8, SHM = 9, LAST = SHM };
 enum { SERVICES = 8, CONNS = 96, PACKET = 1 << 17, RING = 4096, FDS = 4 };
 enum { KEEP = 1, TTY = 2, PROGRAM = 4 }; /* flags of exec */
 enum { BACKOFF_MIN = 1000, BACKOFF_MAX = 30000, HANGUP = 5000 }; /* milliseconds */
@@ -155,9 +157,18 @@ static void quit(const char *what, int code) {
 	_exit(code);
 }
 
+/* fix_files makes our own number of open files, which the runtime changes, the child's for good: only ours can rise. */
+static void fix_files(void) {
+	struct rlimit r;
+	if (getrlimit(RLIMIT_NOFILE, &r)) quit("open files", 126);
+	r.rlim_max = r.rlim_cur;
+	if (setrlimit(RLIMIT_NOFILE, &r)) quit("open files", 126);
+}
+
 /* become turns a fresh child into the program. Everything of ours is close-on-exec. */
 static void become(uid_t uid, gid_t gid, const char *dir, char **argv, char **env, int program, bool keep) {
 	if (!keep && write(GROUP, "0", 1) != 1) quit("cgroup", 126);
+	fix_files();
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -483,7 +494,7 @@ int main(void) {
 	rings = mmap(NULL, SERVICES * sizeof *rings, PROT_READ | PROT_WRITE, MAP_SHARED, LOG, 0);
 	if (children < 0 || rings == MAP_FAILED) return 1;
 #ifndef WITHOUT_CLOSING
-	for (int fd = LISTEN; fd <= GROUP; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
+	for (int fd = LISTEN; fd <= LAST; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
 #endif
 	for (int i = 0; i < CONNS; i++) conns[i].fd = -1;
 	for (int i = 0; i < SERVICES; i++) services[i].out = -1;

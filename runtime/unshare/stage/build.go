@@ -11,29 +11,34 @@ import (
 // What is mounted on it is in our own mount namespace and goes away with the old root.
 const bench = "/proc"
 
-// build makes the tree, moves into it and leaves nothing of the host behind. It returns the root of the new devpts.
-func build(p Plan, image, template int) (terminals int, err error) {
+// holds are mounts of the box that its init keeps open, by the number of the descriptor: a limit of theirs is changed
+// through that, whatever the tenant does to the names they can be seen under.
+type holds map[int]int
+
+// build makes the tree, moves into it and leaves nothing of the host behind.
+func build(p Plan, image, template int) (holds, error) {
 	hosts, err := hostsProc(p)
 	if err != nil {
-		return -1, err
+		return nil, err
 	}
 	root, err := overlay(p, image, template)
 	if err != nil {
-		return -1, err
+		return nil, err
 	}
-	if terminals, err = devices(p, root); err != nil {
-		return -1, fmt.Errorf("/dev: %w", err)
+	held := holds{}
+	if err := devices(p, root, held); err != nil {
+		return nil, fmt.Errorf("/dev: %w", err)
 	}
-	if err := scratch(root, p.Tmp); err != nil {
-		return -1, err
+	if err := scratch(root, p.Tmp, held); err != nil {
+		return nil, err
 	}
 	if err := kernelViews(p, root, hosts); err != nil { // last: it ends with a ceiling of no further mount namespaces
-		return -1, err
+		return nil, err
 	}
 	if err := pivot(p, root); err != nil {
-		return -1, err
+		return nil, err
 	}
-	return terminals, settle(p)
+	return held, settle(p)
 }
 
 // hostsProc is the host's /proc for a test that leaves ours out. It is taken before the bench covers it.
@@ -86,38 +91,35 @@ func place(m, dir int, name string) error {
 }
 
 // scratch gives /tmp and /run, which start empty each time and count as memory (RULE BUDGET).
-func scratch(root int, size int64) error {
-	for name, mode := range map[string]string{"tmp": "1777", "run": "0755"} {
-		if err := mountAt(root, name, "tmpfs", quiet, "mode="+mode, "nr_inodes=16384", "size="+strconv.FormatInt(size, 10)); err != nil {
-			return err
-		}
+func scratch(root int, size int64, held holds) (err error) {
+	bytes := "size=" + strconv.FormatInt(size, 10)
+	if held[Tmp], err = mountAt(root, "tmp", "tmpfs", quiet, "mode=1777", "nr_inodes=16384", bytes); err != nil {
+		return err
 	}
-	run, err := open(root, "run", unix.O_PATH|unix.O_DIRECTORY) // the fresh one: what is mounted there is ours
-	if err != nil {
-		return fmt.Errorf("open /run: %w", err)
+	if held[Run], err = mountAt(root, "run", "tmpfs", quiet, "mode=0755", "nr_inodes=16384", bytes); err != nil {
+		return err
 	}
-	defer func() { _ = unix.Close(run) }()
-	if err := unix.Mkdirat(run, "lock", 0o1777); err != nil {
+	if err := unix.Mkdirat(held[Run], "lock", 0o1777); err != nil {
 		return fmt.Errorf("make /run/lock: %w", err)
 	}
-	return unix.Fchmodat(run, "lock", 0o1777, 0)
+	return unix.Fchmodat(held[Run], "lock", 0o1777, 0)
 }
 
-func mountAt(root int, name, kind string, attrs int, options ...string) error {
+// mountAt mounts a new file system on a folder of root and returns its own root, which is closed with the exec at last.
+func mountAt(root int, name, kind string, attrs int, options ...string) (int, error) {
 	at, err := folder(root, name, 0o755)
 	if err != nil {
-		return err
+		return -1, err
 	}
 	defer func() { _ = unix.Close(at) }()
 	m, err := fresh(kind, attrs, options...)
 	if err != nil {
-		return err
+		return -1, err
 	}
-	defer func() { _ = unix.Close(m) }()
 	if err := move(m, at); err != nil {
-		return fmt.Errorf("attach /%s: %w", name, err)
+		return -1, fmt.Errorf("attach /%s: %w", name, err)
 	}
-	return nil
+	return m, nil
 }
 
 // pivot makes root the root and lets go of the host's tree.

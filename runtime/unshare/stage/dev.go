@@ -16,43 +16,48 @@ var (
 )
 
 // devices makes /dev anew: nothing of the template's or the tenant's /dev is used. It is read-only in the end, so
-// that /dev/null stays what it is. Returns the root of the box's own devpts, from which init opens terminals.
-func devices(p Plan, root int) (terminals int, err error) {
-	shm := p.Tmp
+// that /dev/null stays what it is. Among what is held is the box's own devpts, from which init opens terminals.
+func devices(p Plan, root int, held holds) error {
 	at, err := folder(root, "dev", 0o755)
 	if err != nil {
-		return -1, err
+		return err
 	}
 	if p.off(OwnDev) {
-		return hostsDev(p, at)
+		return hostsDev(p, at, held)
 	}
 	dev, err := fresh("tmpfs", inert, "mode=0755", "size=64k", "nr_inodes=64")
 	if err != nil {
-		return -1, err
+		return err
 	}
 	if err := move(dev, at); err != nil {
-		return -1, fmt.Errorf("attach: %w", err)
+		return fmt.Errorf("attach: %w", err)
 	}
 	if err := hostNodes(dev); err != nil {
-		return -1, err
+		return err
 	}
 	for name, target := range links {
 		if err := unix.Symlinkat(target, dev, name); err != nil {
-			return -1, fmt.Errorf("link %s: %w", name, err)
+			return fmt.Errorf("link %s: %w", name, err)
 		}
 	}
-	if err := mountAt(dev, "shm", "tmpfs", inert, "mode=1777", "nr_inodes=4096", "size="+strconv.FormatInt(shm, 10)); err != nil {
-		return -1, err
+	if err := spaces(p, dev, held); err != nil || p.off(DevFixed) {
+		return err
+	}
+	return restrict(dev, unix.MOUNT_ATTR_RDONLY)
+}
+
+// spaces are the file systems of their own below /dev.
+func spaces(p Plan, dev int, held holds) (err error) {
+	held[Shm], err = mountAt(dev, "shm", "tmpfs", inert, "mode=1777", "nr_inodes=4096", "size="+strconv.FormatInt(p.Tmp, 10))
+	if err != nil {
+		return err
 	}
 	if !p.off(IPCSpace) {
-		if err := mountAt(dev, "mqueue", "mqueue", inert); err != nil {
-			return -1, err
+		if _, err := mountAt(dev, "mqueue", "mqueue", inert); err != nil {
+			return err
 		}
 	}
-	if terminals, err = pts(p, dev); err != nil || p.off(DevFixed) {
-		return terminals, err
-	}
-	return terminals, restrict(dev, unix.MOUNT_ATTR_RDONLY)
+	return pts(p, dev, held)
 }
 
 // hostNodes binds the host's nodes: a user namespace cannot make device nodes, and must not.
@@ -82,30 +87,32 @@ func hostNode(name string) (int, error) {
 }
 
 // hostsDev gives the host's own /dev to a test that leaves ours out.
-func hostsDev(p Plan, at int) (terminals int, err error) {
+func hostsDev(p Plan, at int, held holds) error {
 	dev, err := unix.OpenTree(unix.AT_FDCWD, "/dev", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
 	if err != nil {
-		return -1, err
+		return err
 	}
 	if err := move(dev, at); err != nil {
-		return -1, err
+		return err
 	}
-	return pts(p, dev)
+	return pts(p, dev, held)
 }
 
-func pts(p Plan, dev int) (int, error) {
-	at, err := folder(dev, "pts", 0o755)
-	if err != nil {
-		return -1, err
-	}
-	defer func() { _ = unix.Close(at) }()
-	most := "max=" + strconv.Itoa(p.Terminals)
+func pts(p Plan, dev int, held holds) (err error) {
+	most := p.Terminals
 	if p.off(Terminals64) {
-		most = "max=1024"
+		most = 1024
 	}
-	m, err := fresh("devpts", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC, "newinstance", "ptmxmode=0666", "mode=0620", "gid=5", most)
-	if err != nil {
-		return -1, err
-	}
-	return m, move(m, at)
+	held[Terminals], err = mountAt(dev, "pts", "devpts", unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC,
+		append([]string{"newinstance"}, PTS(TTYGroup, most)...)...)
+	return err
+}
+
+// TTYGroup owns terminals inside, as Debian wants it.
+const TTYGroup = 5
+
+// PTS are the options of a devpts. Whoever changes one has to say all of them again: the kernel forgets the others. The
+// group is numbered as whoever sets it sees it.
+func PTS(group, most int) []string {
+	return []string{"ptmxmode=0666", "mode=0620", "gid=" + strconv.Itoa(group), "max=" + strconv.Itoa(most)}
 }

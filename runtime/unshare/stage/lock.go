@@ -92,13 +92,30 @@ func limits(p Plan) error {
 	if p.off(ProcLimits) {
 		return nil
 	}
+	if err := openFiles(p.Files); err != nil {
+		return err
+	}
 	for what, n := range map[int]uint64{
-		unix.RLIMIT_NOFILE: p.Files, unix.RLIMIT_CORE: 0, unix.RLIMIT_MEMLOCK: 8 << 20,
+		unix.RLIMIT_CORE: 0, unix.RLIMIT_MEMLOCK: 8 << 20,
 		unix.RLIMIT_MSGQUEUE: 819200, unix.RLIMIT_RTPRIO: 0, unix.RLIMIT_NICE: 0,
 	} {
 		if err := unix.Setrlimit(what, &unix.Rlimit{Cur: n, Max: n}); err != nil {
 			return fmt.Errorf("set limit %d: %w", what, err)
 		}
+	}
+	return nil
+}
+
+// openFiles sets how many files programs may have open. What counts is the soft limit: init, which runs nothing of the
+// tenant's, keeps the hard one it came with, and gives each program its own soft limit as both. So the number can be
+// raised for whatever starts later, which would take CAP_SYS_RESOURCE on the host if init's hard limit were as low.
+func openFiles(most uint64) error {
+	var had unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &had); err != nil {
+		return fmt.Errorf("ask for the limit of open files: %w", err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: min(most, had.Max), Max: had.Max}); err != nil {
+		return fmt.Errorf("limit open files: %w", err)
 	}
 	return nil
 }

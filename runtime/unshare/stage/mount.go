@@ -21,7 +21,7 @@ func fresh(kind string, attrs int, options ...string) (int, error) {
 	}
 	defer func() { _ = unix.Close(fs) }()
 	for _, o := range options {
-		if err := configure(fs, o); err != nil {
+		if err := Configure(fs, o); err != nil {
 			return -1, fmt.Errorf("%s: option %s: %w", kind, o, errors.Join(err, explain(fs)))
 		}
 	}
@@ -35,7 +35,8 @@ func fresh(kind string, attrs int, options ...string) (int, error) {
 	return m, nil
 }
 
-func configure(fs int, option string) error {
+// Configure sets an option of a file system that is being made or changed: key=value, or a flag.
+func Configure(fs int, option string) error {
 	if key, value, ok := strings.Cut(option, "="); ok {
 		return unix.FsconfigSetString(fs, key, value)
 	}

@@ -14,15 +14,19 @@
 // If the runtime dies before "go", the socket ends and the stage exits: nothing half-known stays behind.
 package stage
 
-// The descriptors a stage is born with. Listen, Log, Terminals and Group are also those petitpont-init is born with;
-// Terminals holds the stage's side of the dialogue until then.
+// The descriptors a stage is born with. All up to Shm are also those petitpont-init is born with; until then Terminals
+// holds the stage's side of the dialogue, and those behind Group hold nothing.
 const (
 	Listen    = 3 // listening socket of init
 	Log       = 4 // memfd of the services' last lines
 	Terminals = 5 // root of the box's devpts
 	Group     = 6 // the file that puts a process that writes 0 into the part of the cgroup that freezes
-	Init      = 7 // sealed petitpont-init
-	Box       = 8 // sealed petitpont-box: what runs now
+	Tmp       = 7 // root of the tmpfs on /tmp: init only holds it, for the runtime to reach it by (RULE NS)
+	Run       = 8 // the same of /run
+	Shm       = 9 // the same of /dev/shm
+
+	Init = 10 // sealed petitpont-init
+	Box  = 11 // sealed petitpont-box: what runs now
 )
 
 // Plan is what the runtime wants built. It comes with two descriptors: the image's mount and the template's.

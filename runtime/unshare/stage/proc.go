@@ -87,7 +87,7 @@ func procOf(root, hosts int) (int, error) {
 		if err := attach(hosts, root, "proc"); err != nil {
 			return -1, err
 		}
-	} else if err := mountAt(root, "proc", "proc", inert); err != nil {
+	} else if _, err := mountAt(root, "proc", "proc", inert); err != nil {
 		return -1, err
 	}
 	proc, err := open(root, "proc", unix.O_PATH|unix.O_DIRECTORY)
@@ -103,7 +103,7 @@ func sysOf(p Plan, root int) (int, error) {
 		attrs = inert
 	}
 	if !p.off(NetSpace) { // a sysfs belongs to a network namespace
-		if err := mountAt(root, "sys", "sysfs", attrs); err != nil {
+		if _, err := mountAt(root, "sys", "sysfs", attrs); err != nil {
 			return -1, err
 		}
 	}

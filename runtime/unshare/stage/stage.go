@@ -39,7 +39,7 @@ func run(control int) error {
 			return fmt.Errorf("new cgroup namespace: %w", err)
 		}
 	}
-	terminals, err := build(plan, image, template)
+	held, err := build(plan, image, template)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func run(control int) error {
 	if err := handshake(control); err != nil {
 		return err
 	}
-	return become(terminals)
+	return become(held)
 }
 
 func receive(control int) (p Plan, image, template int, err error) {
@@ -89,9 +89,11 @@ func handshake(control int) error {
 }
 
 // become executes init with exactly the descriptors it knows: all above are closed by the exec itself.
-func become(terminals int) error {
-	if err := unix.Dup3(terminals, Terminals, 0); err != nil {
-		return fmt.Errorf("pass devpts: %w", err)
+func become(held holds) error {
+	for number, mount := range held {
+		if err := unix.Dup3(mount, number, 0); err != nil {
+			return fmt.Errorf("pass mount %d: %w", number, err)
+		}
 	}
 	if err := unix.CloseRange(Init, ^uint(0), unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fmt.Errorf("close descriptors: %w", err)

@@ -1,0 +1,125 @@
+package unshare
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"petitpont/runtime"
+)
+
+// How many files and folders a file system can hold is settled when it is made; it grows with the disk only. A lower limit
+// is kept by ballast: empty files that hold the inodes the site shall not have, in a folder beside the layer of its
+// own, where the tenant does not reach. So it is the kernel that says no, and no mount option, module or quota file is
+// needed; giving some up raises the limit again. Only a limit that is lowered pays for it (some 50,000 files a second).
+const (
+	ballastDir = "ballast"
+	// spareInodes stay free when a limit is lowered, so that the site can still start and be tidied up.
+	spareInodes = 64
+)
+
+// fitInodes makes ballast for a site's new limit, and returns the limit that holds with how much ballast that took: a
+// site that already has more files than it shall have keeps its old limit. More than the disk can hold waits for a
+// bigger disk. The caller holds c.mu.
+func (d *Driver) fitInodes(ctx context.Context, c *container, l runtime.Limits) (held, ballast int64, err error) {
+	if err := d.step(ctx, "fit inodes"); err != nil {
+		return 0, 0, err
+	}
+	image, err := d.reachImage(ctx, c, l.Disk)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { _ = unix.Close(image) }()
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(image, &st); err != nil {
+		return 0, 0, err
+	}
+	dir, err := openBallast(image)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { _ = unix.Close(dir) }()
+	old, has := c.record.Spec.Limits.Inodes, countBallast(dir)
+	want := max(int64(st.Files)-l.Inodes, 0)
+	if l.Inodes > old {
+		want = min(want, has) // what came with a bigger disk is not taken away by a raise
+	}
+	if want-has > int64(st.Ffree)-spareInodes {
+		d.Log.Info("site has too many files for its new limit, and keeps the old one", "site", c.record.Spec.ID, "limit", l.Inodes)
+		return old, has, nil
+	}
+	if err := setBallast(ctx, dir, has, want); err != nil {
+		return 0, 0, errors.Join(err, setBallast(context.WithoutCancel(ctx), dir, countBallast(dir), has))
+	}
+	return l.Inodes, want, unix.Syncfs(dir)
+}
+
+// reachImage is the root of a site's image, layer and all, as a mount of nobody's. A second mount of what a box has
+// mounted is the same file system.
+func (d *Driver) reachImage(ctx context.Context, c *container, size int64) (int, error) {
+	id := c.record.Spec.ID
+	if c.box == nil || !c.box.alive() {
+		return attachImage(ctx, d.image(id), d.Instance+":"+id, size)
+	}
+	device, err := d.loopOf(id)
+	if err != nil {
+		return -1, err
+	}
+	return mountImage(device)
+}
+
+func openBallast(image int) (int, error) {
+	if err := unix.Mkdirat(image, ballastDir, 0o700); err != nil && !errors.Is(err, unix.EEXIST) {
+		return -1, fmt.Errorf("make ballast folder: %w", err)
+	}
+	dir, err := unix.Openat(image, ballastDir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open ballast folder: %w", err)
+	}
+	return dir, nil
+}
+
+// countBallast finds the first number that is missing. They are made upwards and removed downwards, so there are no gaps.
+func countBallast(dir int) int64 {
+	there := func(n int64) bool {
+		var st unix.Stat_t
+		return unix.Fstatat(dir, ballastName(n), &st, unix.AT_SYMLINK_NOFOLLOW) == nil
+	}
+	low, high := int64(0), int64(1)
+	for there(high - 1) {
+		low, high = high, 2*high
+	}
+	for low < high-1 { // low are there, high are not
+		if middle := (low + high) / 2; there(middle - 1) {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return low
+}
+
+func ballastName(n int64) string { return strconv.FormatInt(n, 36) }
+
+// setBallast makes or removes files until there are want. What it has done by an error is where countBallast finds it.
+func setBallast(ctx context.Context, dir int, has, want int64) error {
+	for ; has < want; has++ {
+		if err := errors.Join(ctx.Err(), unix.Mknodat(dir, ballastName(has), unix.S_IFREG, 0)); err != nil {
+			return fmt.Errorf("add ballast: %w", err)
+		}
+	}
+	for ; has > want; has-- {
+		if err := errors.Join(ctx.Err(), unix.Unlinkat(dir, ballastName(has-1), 0)); err != nil {
+			return fmt.Errorf("remove ballast: %w", err)
+		}
+	}
+	return nil
+}
+
+// unload leaves the ballast out of a reading: it is none of the site's.
+func unload(u *runtime.Usage, ballast int64) {
+	u.Inodes, u.InodesMax = max(u.Inodes-ballast, 0), max(u.InodesMax-ballast, 0)
+}
