@@ -15,7 +15,8 @@ import (
 	"petitpont/runtime/unshare/stage"
 )
 
-// SetLimits applies what the kernel can change at once and remembers all of it.
+// SetLimits applies what the kernel can change at once and remembers all of it. After an error it holds the site to its
+// old limits; only a disk that has grown stays so, unused until it is asked for again.
 func (d *Driver) SetLimits(ctx context.Context, id string, l runtime.Limits) error {
 	c, err := d.find(id)
 	if err != nil {
@@ -25,36 +26,47 @@ func (d *Driver) SetLimits(ctx context.Context, id string, l runtime.Limits) err
 	if err := checkLimits(l); err != nil {
 		return err
 	}
-	r, old := c.record, c.record.Spec.Limits
-	l = withDefaults(l)
-	if l.Disk = max(l.Disk, old.Disk); l.Disk > old.Disk {
+	old := c.record.Spec.Limits
+	if l = withDefaults(l); l.Disk > old.Disk {
 		if err := d.growImage(ctx, c, l.Disk); err != nil {
 			return fmt.Errorf("grow disk of %s: %w", id, err)
 		}
 	}
-	if l.Inodes != old.Inodes {
-		if l.Inodes, r.Ballast, err = d.fitInodes(ctx, c, l); err != nil {
-			return fmt.Errorf("limit files of %s: %w", id, err)
-		}
+	l.Disk = max(l.Disk, old.Disk)
+	err = d.limitLive(ctx, c, l)
+	if err == nil {
+		err = d.writeLimits(ctx, c, l)
 	}
-	r.Spec.Limits = l
-	if err := d.writeRecord(d.siteDir(id), r); err != nil {
-		return err
-	}
-	d.mu.Lock()
-	c.record = r
-	d.mu.Unlock()
-	if c.box != nil && c.box.alive() {
-		if err := d.limitLive(ctx, c, l); err != nil {
-			return fmt.Errorf("limit %s: %w", id, err)
-		}
+	if err != nil {
+		return fmt.Errorf("limit %s: %w", id, errors.Join(err, d.limitLive(context.WithoutCancel(ctx), c, withDefaults(old))))
 	}
 	return nil
 }
 
-// limitLive holds a box that stands to new limits.
+// writeLimits remembers new limits, once the disk holds the site to its number of files.
+func (d *Driver) writeLimits(ctx context.Context, c *container, l runtime.Limits) (err error) {
+	r := c.record
+	if l.Inodes != r.Spec.Limits.Inodes {
+		if l.Inodes, r.Ballast, err = d.fitInodes(ctx, c, l); err != nil {
+			return fmt.Errorf("fit inodes: %w", err)
+		}
+	}
+	r.Spec.Limits = l
+	if err := d.writeRecord(d.siteDir(r.Spec.ID), r); err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	c.record = r
+	return nil
+}
+
+// limitLive holds a box, if one stands, to new limits.
 func (d *Driver) limitLive(ctx context.Context, c *container, l runtime.Limits) error {
 	b := c.box
+	if b == nil || !b.alive() {
+		return nil
+	}
 	errs := []error{b.group.limit(l), d.throttleLive(b, l), d.limitFiles(b, l.Files)}
 	for what, err := range map[string]error{
 		"inotify": b.limitWatches(ctx, l.Watches), "tmpfs": b.limitTmp(l.Tmp),

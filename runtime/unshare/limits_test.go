@@ -14,7 +14,8 @@ import (
 
 // greedy takes of everything until the kernel says no, and tells how much it got. It gives all back.
 const greedy = `
-import ctypes, json, os, signal, sys, time
+import ctypes, json, os, resource, signal, sys, time
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
 got, libc = {}, ctypes.CDLL(None, use_errno=True)
 def until(error, step):
     n = 0
@@ -153,6 +154,41 @@ func TestMemoryIsHeldLive(t *testing.T) {
 	killed(512<<20, false)
 	r.leaveAndReturn(t, func() {})
 	killed(96<<20, true)
+	answers(t, addr)
+}
+
+// A site that holds more memory than it shall have from now on: the kernel either ends who holds it (cgroup v2), or
+// refuses the limit (v1), and then all limits are the old ones.
+func TestLessMemoryThanIsInUseIsHeldOrRefused(t *testing.T) {
+	r := open(t)
+	s := spec(t, 1)
+	addr := r.running(t, s)
+	p, err := r.Exec(t.Context(), s.ID, runtime.Cmd{Argv: []string{"python3", "-uc", `
+import sys
+held = bytearray(b"x") * (150 << 20)
+print("held")
+sys.stdin.read()`}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	if line, err := bufio.NewReader(p.Stdout()).ReadString('\n'); err != nil || line != "held\n" {
+		t.Fatalf("it says %q, %v", line, err)
+	}
+	l := s.Limits
+	l.Memory, l.Procs = 64<<20, 50
+	err = r.SetLimits(t.Context(), s.ID, l)
+	if err == nil {
+		if code, _ := p.Wait(); code != 128+int(unix.SIGKILL) {
+			t.Errorf("it ended with %d", code)
+		}
+	}
+	u, uerr := r.Usage(t.Context(), s.ID)
+	if want := s.Limits; uerr != nil || err != nil && (u.MemoryMax != want.Memory || u.ProcsMax != want.Procs) {
+		t.Errorf("refused with %v, usage says %+v, %v", err, u, uerr)
+	} else if err == nil && (u.MemoryMax != l.Memory || u.ProcsMax != l.Procs) {
+		t.Errorf("taken, usage says %+v", u)
+	}
 	answers(t, addr)
 }
 
