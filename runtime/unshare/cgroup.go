@@ -57,7 +57,7 @@ type group interface {
 
 type usage struct {
 	memory, memoryMax int64
-	procs             int
+	procs, procsMax   int
 	cpu               time.Duration
 }
 

@@ -195,7 +195,7 @@ func (g v1Group) usage() (usage, error) {
 	held := g.memory.number("memory.usage_in_bytes") - g.memory.field("memory.stat", "total_inactive_file")
 	return usage{
 		memory: max(held, 0), memoryMax: g.memory.number("memory.limit_in_bytes"),
-		procs: int(g.pids.number("pids.current")), cpu: time.Duration(g.acct.number("cpuacct.usage")),
+		procs: int(g.pids.number("pids.current")), procsMax: int(g.pids.number("pids.max")), cpu: time.Duration(g.acct.number("cpuacct.usage")),
 	}, nil
 }
 

@@ -105,7 +105,8 @@ func (g v2Group) frozen() bool { return g.run.read("cgroup.freeze") == "1" }
 func (g v2Group) usage() (usage, error) {
 	held := g.all.number("memory.current") - g.all.field("memory.stat", "inactive_file")
 	return usage{
-		memory: max(held, 0), memoryMax: g.all.number("memory.max"), procs: int(g.all.number("pids.current")),
+		memory: max(held, 0), memoryMax: g.all.number("memory.max"),
+		procs: int(g.all.number("pids.current")), procsMax: int(g.all.number("pids.max")),
 		cpu: time.Duration(g.all.field("cpu.stat", "usage_usec")) * time.Microsecond,
 	}, nil
 }

@@ -30,7 +30,7 @@ func (d *Driver) Usage(_ context.Context, id string) (runtime.Usage, error) {
 		if err != nil {
 			return u, fmt.Errorf("usage of %s: %w", id, err)
 		}
-		u.Memory, u.MemoryMax, u.Procs, u.CPU = g.memory, g.memoryMax, g.procs, g.cpu
+		u.Memory, u.MemoryMax, u.Procs, u.ProcsMax, u.CPU = g.memory, g.memoryMax, g.procs, g.procsMax, g.cpu
 		u.Files = mostFiles(b.group.procs())
 		if err := b.useHeld(&u); err != nil {
 			d.Log.Debug("usage is not whole", "site", id, "error", err) // a box of an earlier version holds less
