@@ -45,6 +45,7 @@ func TestAMachineThatCannotIsToldSoInOneSentenceAndLeftAlone(t *testing.T) {
 		"no cgroups":          {through: []string{"unshare", "--mount"}, before: "umount -R -l /sys/fs/cgroup", want: "cgroup controller"},
 		"no sysctls":          {through: []string{"unshare", "--mount"}, before: "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys", want: "cannot fence sites in"},
 		"no room":             {through: []string{"unshare", "--mount"}, before: "mount -t tmpfs -o size=300M none $(dirname $DATA)", want: "has 300 MB free"},
+		"no network":          {through: []string{"unshare", "--net"}, before: "ip link set lo up", want: "the Debian archive this machine uses"},
 		"a port is taken":     {port: taken.Addr().(*net.TCPAddr).Port, want: "is taken by another program: give the panel another port with --panel-port"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 )
 
 // checkDemo says what this machine lacks, in one sentence and before anything on it is changed.
-func checkDemo(c Config, rebuild bool) error {
+func checkDemo(ctx context.Context, c Config, rebuild bool) error {
 	if err := c.check(); err != nil {
 		return err
 	}
@@ -38,12 +38,15 @@ func checkDemo(c Config, rebuild bool) error {
 	if _, err := exec.LookPath("mmdebstrap"); err != nil {
 		return errors.New("the template is built by mmdebstrap, which is missing: apt install mmdebstrap debian-archive-keyring")
 	}
-	return checkRoom(c)
+	if err := checkRoom(c); err != nil {
+		return err
+	}
+	return builder.CheckArchive(ctx, "web", c.build())
 }
 
-// buildRoom is what building a template takes while it lasts: 540 MB in the end, and 150 MB of packages and their lists
-// until then.
-const buildRoom = 800 << 20
+// buildRoom is what building a template takes while it lasts: 540 MB in the end, and packages, their lists and all that no
+// site needs until then.
+const buildRoom = 1200 << 20
 
 // checkRoom wants the template, what is never promised, and one student's site.
 func checkRoom(c Config) error {

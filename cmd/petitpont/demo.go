@@ -61,8 +61,8 @@ func demo(ctx context.Context, f demoFlags) (err error) {
 		return fmt.Errorf("--data: %w", err)
 	}
 	c := demoConfig(f)
-	if err := checkDemo(c, f.rebuild); err != nil { // before anything is made: the processes would only say that they ended
-		return err
+	if err := checkDemo(ctx, c, f.rebuild); err != nil { // before anything is made: the processes would only say that they ended
+		return unlessEnded(ctx, err)
 	}
 	held, err := claimDemo(c)
 	if err != nil {

@@ -150,17 +150,22 @@ func openDriver(c Config, log *slog.Logger) (*unshare.Driver, *network.Network, 
 	if err != nil {
 		return nil, nil, err
 	}
-	proxy, direct := c.buildProxy()
 	driver, err := unshare.Open(unshare.Config{
 		Data: c.Data, Run: c.Run, Instance: c.Instance,
 		Box: beside("petitpont-box"), Init: beside("petitpont-init"),
 		Network: net, Log: log,
-		Build: template.Options{Mirror: c.Template.Mirror, Proxy: proxy, Direct: direct},
+		Build: c.build(),
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("open the runtime: %w", err)
 	}
 	return driver, net, nil
+}
+
+// build says where templates get their packages from.
+func (c Config) build() template.Options {
+	proxy, direct := c.buildProxy()
+	return template.Options{Mirror: c.Template.Mirror, Proxy: proxy, Direct: direct}
 }
 
 // beside finds a program of ours in the folder of this one. Its path is never taken from the environment.

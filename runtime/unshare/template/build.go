@@ -33,12 +33,15 @@ type Options struct {
 
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
+// firstPeak is what web came to, before it was cleaned, when it was measured: 1,131 MB of which 538 stayed.
+const firstPeak = 1_100 << 20
+
 type build struct {
 	recipe  runtime.Recipe
 	options Options
 	log     *slog.Logger
 	dir     string // DIR/.building-NAME-XXXX
-	total   int64  // bytes of the newest version, a good guess for this one
+	total   int64  // bytes it may come to, for whoever watches
 }
 
 // Build makes a new version of the recipe's template, which Publish then lets new sites use. It needs root, mmdebstrap
@@ -58,8 +61,9 @@ func Build(ctx context.Context, recipe runtime.Recipe, options Options) (runtime
 	if b.options.Now == nil {
 		b.options.Now = time.Now
 	}
+	b.total = firstPeak
 	if last, err := Newest(options.Dir, recipe.Name); err == nil {
-		b.total = last.Bytes
+		b.total = 2 * last.Bytes // with its packages and their lists, a system is twice what stays of it
 	}
 	m, err := b.run(ctx)
 	if err != nil {
@@ -104,11 +108,7 @@ func (b *build) progress(step runtime.BuildStep, done int64) {
 	if b.options.Progress == nil {
 		return
 	}
-	total := b.total
-	if total > 0 {
-		total = max(total, done)
-	}
-	b.options.Progress(runtime.Build{Step: step, Done: done, Total: total})
+	b.options.Progress(runtime.Build{Step: step, Done: done, Total: max(b.total, done)})
 }
 
 // name writes everything to the disk, then gives it its name in one rename.

@@ -21,31 +21,65 @@ func (s source) line(keyring string) string {
 	return fmt.Sprintf("deb [signed-by=%s] %s %s main", keyring, s.uri, s.suite)
 }
 
-// sources are where a suite's packages come from: the given mirror, or where the host itself gets its packages from,
-// read now and kept nowhere. Security updates come along when they can be reached.
+// sources are where a suite's packages come from. Security updates come along when they can be reached.
 func (b *build) sources(ctx context.Context) ([]source, error) {
-	main, security := b.options.Mirror, ""
-	if main != "" {
-		security = strings.TrimRight(main, "/") + "-security"
-	} else {
-		targets, err := aptTargets(ctx)
-		if err != nil {
-			return nil, err
-		}
-		main, security = archives(targets)
-	}
-	if main == "" {
-		return nil, errors.New("no Debian archive among the host's apt sources: set a mirror")
+	main, security, err := b.archives(ctx)
+	if err != nil {
+		return nil, err
 	}
 	list := []source{{main, b.recipe.Suite}}
 	for _, s := range []source{{main, b.recipe.Suite + "-updates"}, {security, b.recipe.Suite + "-security"}} {
-		if s.uri != "" && b.reachable(ctx, s) {
+		if b.reachable(ctx, s) == nil {
 			list = append(list, s)
 		} else {
 			b.log.Warn("template is built without these packages: not reachable", "suite", s.suite)
 		}
 	}
 	return list, nil
+}
+
+// archives are the given mirror, or where the host itself gets its packages from, read now and kept nowhere. Mirrors
+// keep security updates beside the rest, which is where they are looked for if the host names none.
+func (b *build) archives(ctx context.Context) (main, security string, err error) {
+	if main = b.options.Mirror; main == "" {
+		targets, err := aptTargets(ctx)
+		if err != nil {
+			return "", "", err
+		}
+		main, security = archives(targets)
+	}
+	if main == "" {
+		return "", "", errors.New("no Debian archive among the host's apt sources: set a mirror")
+	}
+	if security == "" {
+		security = strings.TrimRight(main, "/") + "-security"
+	}
+	return main, security, nil
+}
+
+// CheckArchive asks the archive for the suite of the named recipe. Its error is a sentence for whoever runs the
+// machine, minutes before Build would find out.
+func CheckArchive(ctx context.Context, name string, options Options) (err error) {
+	recipe, err := Recipe(name)
+	if err != nil {
+		return err
+	}
+	b := &build{recipe: recipe, options: options}
+	if b.dir, err = os.MkdirTemp("", "petitpont-archive-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
+	if err := os.Mkdir(filepath.Join(b.dir, "tmp"), 0o700); err != nil {
+		return err
+	}
+	main, _, err := b.archives(ctx)
+	if err != nil {
+		return err
+	}
+	if err := b.reachable(ctx, source{main, recipe.Suite}); err != nil {
+		return fmt.Errorf("the Debian archive this machine uses (%s) does not give %s, which sites are made from: %w", main, recipe.Suite, err)
+	}
+	return nil
 }
 
 // target is a line of the host's sources as apt itself reads them.
@@ -94,14 +128,24 @@ func rank(t target) int {
 	return 1
 }
 
-// reachable fetches the suite's release file with apt's own transport, so that every kind of mirror is understood.
-func (b *build) reachable(ctx context.Context, s source) bool {
+// reachable fetches the suite's release file with apt's own transport, so that every kind of mirror is understood. Its
+// error is what apt says.
+func (b *build) reachable(ctx context.Context, s source) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	uri := strings.TrimRight(s.uri, "/") + "/dists/" + s.suite + "/InRelease"
-	cmd := exec.CommandContext(ctx, "/usr/lib/apt/apt-helper", "-o", "Acquire::Retries=0", "download-file", uri, filepath.Join(b.dir, "InRelease"))
+	cmd := exec.CommandContext(ctx, "/usr/lib/apt/apt-helper", "-qq", "-o", "Acquire::Retries=0", "download-file", uri, filepath.Join(b.dir, "InRelease"))
 	cmd.Env = b.env(ctx)
-	return cmd.Run() == nil
+	out, err := cmd.CombinedOutput()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	for line := range strings.Lines(string(out)) {
+		if said, ok := strings.CutPrefix(line, "E: "); ok && err != nil {
+			return errors.New(strings.TrimSpace(said))
+		}
+	}
+	return err
 }
 
 // env is what the tools of the build see: their proxy is the one given, else apt's own, else the environment's.
