@@ -30,6 +30,30 @@ func TestS16MemoryRunsOutInsideOnly(t *testing.T) {
 	}
 }
 
+// S16: what waits in the buffers of connections is memory too, and the host has one store of it for everybody.
+func TestS16SocketsCannotHoldMoreThanMemory(t *testing.T) {
+	r := open(t)
+	s := spec(t, 1)
+	s.Limits.Memory = 96 << 20
+	r.running(t, s)
+	out := r.sh(t, s.ID, `python3 -c '
+import socket
+door, held, queued = socket.create_server(("127.0.0.1", 0), backlog=256), [], 0
+for _ in range(128):
+    out = socket.create_connection(door.getsockname())
+    held += [out, door.accept()[0]]
+    for s in held[-2:]:
+        s.setblocking(False)
+        try:
+            while queued < 1 << 30: queued += s.send(bytes(1 << 20))
+        except BlockingIOError: pass
+print(queued)
+' || echo 0`, false) // killed for its memory: nothing is held either
+	if queued, err := strconv.ParseInt(strings.TrimSpace(out), 10, 64); err != nil || queued > s.Limits.Memory {
+		t.Errorf("%q bytes wait in connections of a site of %d", out, s.Limits.Memory)
+	}
+}
+
 // S15: a fork bomb meets the limit of processes, and a stop ends it, also while a Files session must survive.
 func TestS15AForkBombIsStopped(t *testing.T) {
 	r := open(t)

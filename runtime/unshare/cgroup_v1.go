@@ -127,12 +127,18 @@ type v1Group struct {
 	blkio                                 cgroupDir // empty: the host has none
 }
 
-const cpuPeriod = 100_000 // microseconds
+const (
+	cpuPeriod = 100_000 // microseconds
+	// socketShare is the part of its memory that a site may have once more in the buffers of its sockets: v1 does not
+	// count them as memory, and the host has one store of them for everybody (tcp_mem). v2 counts them by itself.
+	socketShare = 4
+)
 
 func (g v1Group) limit(l runtime.Limits) error {
 	quota := l.CPU * cpuPeriod / 1000
 	return errors.Join(
 		g.limitMemory(strconv.FormatInt(l.Memory, 10)),
+		g.memory.writeIfThere("memory.kmem.tcp.limit_in_bytes", strconv.FormatInt(l.Memory/socketShare, 10)),
 		g.cpu.write("cpu.cfs_quota_us", strconv.Itoa(quota)),
 		g.pids.write("pids.max", strconv.Itoa(l.Procs)))
 }
