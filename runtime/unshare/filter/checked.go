@@ -31,7 +31,22 @@ var personas = []uint32{0, 0x0008, 0x20000, 0x20008, 0xffffffff}
 // dozen after), the host's console, and line disciplines, whose drivers the kernel would load for the asking (CVE-2017-2636).
 var terminals = []uint32{unix.TIOCSTI, 0x541c /* TIOCLINUX */, unix.TIOCCONS, unix.TIOCSETD}
 
-// checks is every call whose arguments are looked at.
+// tcpLayer is TCP_ULP, which x/sys/unix does not know.
+const tcpLayer = 31
+
+// layers refuses the two options that put another of the kernel's protocols on top of a plain socket: the same reach past
+// the list of families (CVE-2023-0461 by TLS in TCP; ESP and L2TP in UDP). Programs encrypt by themselves.
+func layers() []bpf.Instruction {
+	return []bpf.Instruction{
+		load(1),
+		when(unix.IPPROTO_TCP, 4), load(2), when(tcpLayer, 1), noOption, pass,
+		when(unix.IPPROTO_UDP, 3), load(2), when(unix.UDP_ENCAP, 1), noOption,
+		pass,
+	}
+}
+
+// checks is every call whose arguments are looked at. The limits of a process are its own to change: init runs under the
+// same user as the tenant's root, and without descriptors or memory it could no longer be asked for anything (RULE ENTER).
 func checks(open []string) []check {
 	shut := func(theme string, c ...check) []check {
 		if slices.Contains(open, theme) {
@@ -45,7 +60,9 @@ func checks(open []string) []check {
 		shut(Namespaces, check{"clone", noBits(0, newSpaces)}, check{"unshare", noBits(0, newSpaces|unix.CLONE_NEWTIME)}),
 		shut(Persona, check{"personality", oneOf(0, personas)}),
 		shut(Terminals, check{"ioctl", noneOf(1, terminals)}),
+		shut(Tracing, check{"prlimit64", []bpf.Instruction{load(0), when(0, 1), pass, eperm}}),
 		[]check{{"socket", socket(open)}},
+		shut(Protocols, check{"setsockopt", layers()}),
 		shut(Families, check{"socketpair", []bpf.Instruction{load(0), when(unix.AF_UNIX, 1), pass, noFamily}}))
 }
 

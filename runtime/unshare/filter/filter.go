@@ -77,6 +77,7 @@ var (
 	enosys     = errno(unix.ENOSYS)
 	noFamily   = errno(unix.EAFNOSUPPORT)
 	noProtocol = errno(unix.EPROTONOSUPPORT)
+	noOption   = errno(unix.ENOPROTOOPT)
 )
 
 func verdict(v uint32) bpf.Instruction   { return bpf.RetConstant{Val: v} }

@@ -60,11 +60,11 @@ var allowed = []group{
 		"scheduling", "of itself; anything better than the default needs rights nobody here has",
 		`sched_setparam sched_getparam sched_setscheduler sched_getscheduler sched_get_priority_max
 		sched_get_priority_min sched_rr_get_interval sched_setaffinity sched_getaffinity sched_setattr sched_getattr
-		getpriority setpriority ioprio_set ioprio_get getrlimit setrlimit prlimit64`,
+		getpriority setpriority ioprio_set ioprio_get getrlimit setrlimit`,
 	},
 	{
 		"sockets", "of the families that checked lets through",
-		`connect accept accept4 bind listen shutdown getsockname getpeername getsockopt setsockopt sendto recvfrom
+		`connect accept accept4 bind listen shutdown getsockname getpeername getsockopt sendto recvfrom
 		sendmsg recvmsg sendmmsg recvmmsg`,
 	},
 	{

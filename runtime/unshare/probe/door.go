@@ -17,6 +17,7 @@ var doors = []Probe{
 	{Name: "process_vm_readv", Kind: Surface, About: "reading another program's memory", Wall: "seccomp:tracing", try: direct(unix.SYS_PROCESS_VM_READV, nobody, 0, 1, 0, 1, 0)},
 	{Name: "pidfd_getfd", Kind: Surface, About: "taking another program's descriptors", Wall: "seccomp:tracing", try: direct(unix.SYS_PIDFD_GETFD, minus, 0, 0)},
 	{Name: "kcmp", Kind: Surface, About: "comparing kernel objects of others", Wall: "seccomp:tracing", try: direct(unix.SYS_KCMP, nobody, nobody, 0, 0, 0)},
+	{Name: "limits of init", Kind: Surface, About: "how many descriptors and how much memory petitpont-init may have", Wall: "seccomp:tracing", Who: RootOnly, try: direct(unix.SYS_PRLIMIT64, 1, unix.RLIMIT_NOFILE, 0, 0)},
 	{Name: "load a module", Kind: Escape, About: "code into the kernel", Wall: "seccomp:machine", Also: []string{"user namespace", "capability SYS_MODULE"}, Who: RootOnly, try: direct(unix.SYS_FINIT_MODULE, minus, 0, 0)},
 	{Name: "kexec", Kind: Escape, About: "another kernel", Wall: "seccomp:machine", Also: []string{"user namespace", "capability SYS_BOOT"}, Who: RootOnly, try: direct(unix.SYS_KEXEC_LOAD, 0, 0, 0, 0x4000)},
 	{Name: "reboot", Kind: Escape, About: "with a number that is not the magic one", Wall: "seccomp:machine", Also: []string{"capability SYS_BOOT"}, Who: RootOnly, try: direct(unix.SYS_REBOOT, 1, 2, 3, 0)},
@@ -48,6 +49,7 @@ var surfaces = []Probe{
 	}},
 	{Name: "netlink families", Kind: Surface, About: "netfilter, audit, xfrm, uevents", Wall: "seccomp:families", try: netlinks},
 	{Name: "protocols", Kind: Surface, About: "SCTP, DCCP, MPTCP and others whose modules load for the asking", Wall: "seccomp:protocols", try: protocols},
+	{Name: "layers over sockets", Kind: Surface, About: "the kernel's own TLS in TCP, its ESP and L2TP in UDP", Wall: "seccomp:protocols", try: layers},
 	{Name: "raw socket", Kind: Neighbour, About: "IP packets as one likes", Wall: "capability NET_RAW", Also: []string{"seccomp:protocols"}, Who: RootOnly, try: func(World) (string, error) {
 		return reached(openSocket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_UDP), unix.EPROTONOSUPPORT), nil
 	}},
@@ -119,6 +121,25 @@ func protocols(World) (string, error) {
 	} {
 		if e := openSocket(unix.AF_INET, c[0], c[1]); e == 0 || reached(e, unix.EPROTONOSUPPORT, unix.ESOCKTNOSUPPORT) != "" {
 			return "protocol " + itoa(c[1]) + ": " + answer(e), nil
+		}
+	}
+	return "", nil
+}
+
+// layers asks for one that does not exist, and for none: without a filter the first is looked for and the second done.
+func layers(World) (string, error) {
+	for _, c := range []struct {
+		kind, level, option int
+		value               [4]byte
+	}{{unix.SOCK_STREAM, unix.IPPROTO_TCP, 31, [4]byte{'n', 'o'}}, {unix.SOCK_DGRAM, unix.IPPROTO_UDP, unix.UDP_ENCAP, [4]byte{}}} {
+		fd, err := unix.Socket(unix.AF_INET, c.kind|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return "", err
+		}
+		e := call(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(c.level), uintptr(c.option), uintptr(unsafe.Pointer(&c.value)), unsafe.Sizeof(c.value))
+		_ = unix.Close(fd)
+		if got := reached(e, unix.ENOPROTOOPT); got != "" {
+			return "option " + itoa(c.option) + " of protocol " + itoa(c.level) + ": " + got, nil
 		}
 	}
 	return "", nil
