@@ -69,7 +69,8 @@ func demo(ctx context.Context, f demoFlags) (err error) {
 		return err
 	}
 	defer held.release()
-	if err := checkPorts(c); err != nil { // later than the claim: whose they are, if a demo runs here, it knows
+	// Later than the claim: whose they are, if a demo runs here, it knows.
+	if err := errors.Join(checkPorts(c), checkFree(c)); err != nil {
 		held.forget()
 		return err
 	}

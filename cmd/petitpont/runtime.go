@@ -55,6 +55,9 @@ func serveRuntime(ctx context.Context, c Config, log *slog.Logger) error {
 		return err
 	}
 	defer held.release()
+	if err := checkFree(c); err != nil {
+		return err
+	}
 	driver, net, err := openDriver(c, log)
 	if err != nil {
 		return err
