@@ -36,6 +36,22 @@ func TestAnImageIsNeverAttachedTwice(t *testing.T) {
 	_ = unix.Close(second)
 }
 
+// Whoever asks for ever new sizes of disks fills no volume with empty ones.
+func TestOnlyAFewBlankImagesAreKept(t *testing.T) {
+	r := open(t)
+	for i := range 2 * maxBlanks {
+		s := spec(t, 1)
+		s.Limits.Disk = int64(16+i) << 20
+		r.create(t, s)
+		if err := r.Destroy(t.Context(), s.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if kept, err := os.ReadDir(r.blanks.dir); err != nil || len(kept) > maxBlanks {
+		t.Errorf("%d blank images are kept: %v", len(kept), err)
+	}
+}
+
 func TestOnlyRoomThatExistsIsPromised(t *testing.T) {
 	r := openOn(t, volume(t, 400<<20))
 	r.mu.Lock()

@@ -44,11 +44,7 @@ func (b *blanks) sweep() error {
 // LEDGER): whoever fills that volume later, the site can write what it was promised. The bytes are on the disk when it
 // returns. ErrNoSpace if the volume has less.
 func (b *blanks) clone(ctx context.Context, path string, l runtime.Limits) error {
-	blank, err := b.get(ctx, l)
-	if err != nil {
-		return err
-	}
-	from, err := os.Open(blank)
+	from, err := b.open(ctx, l)
 	if err != nil {
 		return err
 	}
@@ -77,13 +73,29 @@ func takeRoom(image *os.File, size int64) error {
 	}
 }
 
-// get returns the blank image of a size, made now if there is none.
-func (b *blanks) get(ctx context.Context, l runtime.Limits) (string, error) {
+// maxBlanks is how many sizes are kept: the plans have a few, and a caller that asks for ever new ones (RULE SPLIT) must
+// not fill the host's volume with what no ledger counts.
+const maxBlanks = 16
+
+// open returns the blank image of a size, made now if there is none.
+func (b *blanks) open(ctx context.Context, l runtime.Limits) (*os.File, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	path, err := b.get(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	return os.Open(path)
+}
+
+// get makes room and the image. The caller holds b.mu.
+func (b *blanks) get(ctx context.Context, l runtime.Limits) (string, error) {
 	path := filepath.Join(b.dir, fmt.Sprintf("%d-%d.img", l.Disk, l.Inodes))
 	if _, err := os.Stat(path); err == nil {
 		return path, nil
+	}
+	if err := b.forget(); err != nil {
+		return "", fmt.Errorf("forget blank images: %w", err)
 	}
 	skeleton, err := os.MkdirTemp(b.dir, ".skeleton-")
 	if err != nil {
@@ -98,6 +110,20 @@ func (b *blanks) get(ctx context.Context, l runtime.Limits) (string, error) {
 		return "", errors.Join(err, removeIfThere(temp))
 	}
 	return path, os.Rename(temp, path)
+}
+
+// forget removes all blank images when there are too many: those that are still wanted are made again in 30 ms.
+func (b *blanks) forget() error {
+	all, err := filepath.Glob(filepath.Join(b.dir, "*.img"))
+	if err != nil || len(all) < maxBlanks {
+		return err
+	}
+	for _, path := range all {
+		if err := removeIfThere(path); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // makeSkeleton holds the two folders of an overlay, and some room in reserve. They belong to root, unshifted: the

@@ -322,6 +322,18 @@ func TestTerminalsStayWhatTheyAre(t *testing.T) {
 	}
 }
 
+// What the kernel would refuse at the next start is refused now, and the old limits stay: else nobody could start the site.
+func TestALimitThatNoKernelTakesIsRefused(t *testing.T) {
+	r := open(t)
+	s := r.create(t, spec(t, 1))
+	for _, l := range []runtime.Limits{{CPU: 1 << 40}, {Procs: 1 << 40}, {Files: 1 << 40}, {Watches: 1 << 40}, {Terminals: 1 << 40}} {
+		if err := r.SetLimits(t.Context(), s.ID, l); !errors.Is(err, runtime.ErrInvalid) {
+			t.Errorf("%+v: %v", l, err)
+		}
+	}
+	answers(t, r.start(t, s.ID))
+}
+
 // A limit that no site can live with is refused, and what is not said has a default.
 func TestLimitsHaveFloorsAndDefaults(t *testing.T) {
 	for _, l := range []runtime.Limits{{IO: 1}, {Files: 1}, {Watches: 1}, {Terminals: 1}, {Tmp: 1}} {

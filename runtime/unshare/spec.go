@@ -16,7 +16,8 @@ var (
 	envForm      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
 )
 
-// Limits a site has when its Spec does not say, and the least it can live with.
+// Limits a site has when its Spec does not say, the least it can live with, and the most that the kernel or mkfs takes:
+// what they would refuse later is refused before it is written down (RULE SPLIT).
 var (
 	defaults = runtime.Limits{
 		Disk: 1 << 30, Inodes: 65536, Memory: 256 << 20, CPU: 1000, Procs: 128,
@@ -25,6 +26,10 @@ var (
 	least = runtime.Limits{
 		Disk: 16 << 20, Inodes: 1024, Memory: 16 << 20, CPU: 10, Procs: 8,
 		IO: 256 << 10, Files: 256, Watches: 128, Terminals: 4, Tmp: 1 << 20,
+	}
+	most = runtime.Limits{
+		Disk: 1 << 44, Inodes: 1<<32 - 1, Memory: 1 << 44, CPU: 1 << 20, Procs: 1 << 22,
+		IO: 1 << 44, Files: 1 << 20, Watches: 1 << 30, Terminals: 1 << 20, Tmp: 1 << 44,
 	}
 )
 
@@ -57,14 +62,16 @@ func checkSpec(s runtime.Spec) error {
 }
 
 func checkLimits(l runtime.Limits) error {
-	for what, n := range map[string][2]int64{
-		"disk": {l.Disk, least.Disk}, "inodes": {l.Inodes, least.Inodes},
-		"memory": {l.Memory, least.Memory}, "cpu": {int64(l.CPU), int64(least.CPU)}, "procs": {int64(l.Procs), int64(least.Procs)},
-		"io": {l.IO, least.IO}, "files": {int64(l.Files), int64(least.Files)}, "watches": {int64(l.Watches), int64(least.Watches)},
-		"terminals": {int64(l.Terminals), int64(least.Terminals)}, "tmp": {l.Tmp, least.Tmp},
+	for what, n := range map[string][3]int64{
+		"disk": {l.Disk, least.Disk, most.Disk}, "inodes": {l.Inodes, least.Inodes, most.Inodes},
+		"memory": {l.Memory, least.Memory, most.Memory}, "cpu": {int64(l.CPU), int64(least.CPU), int64(most.CPU)},
+		"procs": {int64(l.Procs), int64(least.Procs), int64(most.Procs)}, "io": {l.IO, least.IO, most.IO},
+		"files":   {int64(l.Files), int64(least.Files), int64(most.Files)},
+		"watches": {int64(l.Watches), int64(least.Watches), int64(most.Watches)}, "tmp": {l.Tmp, least.Tmp, most.Tmp},
+		"terminals": {int64(l.Terminals), int64(least.Terminals), int64(most.Terminals)},
 	} {
-		if n[0] != 0 && n[0] < n[1] {
-			return fmt.Errorf("%w: limit of %s is %d, the least is %d", runtime.ErrInvalid, what, n[0], n[1])
+		if n[0] != 0 && (n[0] < n[1] || n[0] > n[2]) {
+			return fmt.Errorf("%w: limit of %s is %d, want %d to %d", runtime.ErrInvalid, what, n[0], n[1], n[2])
 		}
 	}
 	return nil
