@@ -24,6 +24,8 @@ type DB struct {
 	orm  *gorm.DB
 	pool *sql.DB
 	Now  func() time.Time // for the expiry of sessions
+
+	writing chan struct{} // holds a token while a transaction writes
 }
 
 // busyTimeout is how long a transaction waits for another one.
@@ -49,7 +51,7 @@ func Open(path string) (*DB, error) {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	pool.SetMaxOpenConns(4) // one writes, the others read
-	d := &DB{orm: orm, pool: pool, Now: time.Now}
+	d := &DB{orm: orm, pool: pool, Now: time.Now, writing: make(chan struct{}, 1)}
 	if err := d.prepare(path); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), pool.Close())
 	}
@@ -66,6 +68,23 @@ func (d *DB) prepare(path string) error {
 
 // Close ends every connection. The log is folded into the file.
 func (d *DB) Close() error { return d.pool.Close() }
+
+// write runs f, which may write, once all that asked before have written. SQLite's own waiting is to try again now and
+// then: under a storm it keeps every connection, those of the readers too, and who has bad luck never gets a turn.
+func (d *DB) write(ctx context.Context, f func(orm *gorm.DB) error) error {
+	select {
+	case d.writing <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-d.writing }()
+	return f(d.orm.WithContext(ctx))
+}
+
+// transact is write with all of f or nothing.
+func (d *DB) transact(ctx context.Context, f func(tx *gorm.DB) error) error {
+	return d.write(ctx, func(orm *gorm.DB) error { return orm.Transaction(f) })
+}
 
 // touch makes the file readable by its owner only; SQLite gives its log the same mode.
 func touch(path string) error {

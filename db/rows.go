@@ -88,7 +88,7 @@ func (d *DB) Add(ctx context.Context, s site.Site, quota int, held ...int) (site
 	if err != nil {
 		return site.Site{}, fmt.Errorf("held slots: %w", err)
 	}
-	err = d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	err = d.transact(ctx, func(tx *gorm.DB) error {
 		if err := admit(tx, r, quota); err != nil {
 			return err
 		}
@@ -127,20 +127,24 @@ func (d *DB) Update(ctx context.Context, s site.Site) error {
 	if err != nil {
 		return err
 	}
-	// Select also writes zero values, which Updates of a struct would skip.
-	done := d.orm.WithContext(ctx).Model(&row{}).Where("id = ?", s.ID).Select(changing).Updates(&r)
-	if done.Error != nil {
-		return fmt.Errorf("update site %s: %w", s.ID, done.Error)
-	}
-	if done.RowsAffected == 0 {
-		return fmt.Errorf("update site %s: %w", s.ID, site.ErrNoRow)
+	err = d.write(ctx, func(orm *gorm.DB) error {
+		// Select also writes zero values, which Updates of a struct would skip.
+		done := orm.Model(&row{}).Where("id = ?", s.ID).Select(changing).Updates(&r)
+		if done.Error == nil && done.RowsAffected == 0 {
+			return site.ErrNoRow
+		}
+		return done.Error
+	})
+	if err != nil {
+		return fmt.Errorf("update site %s: %w", s.ID, err)
 	}
 	return nil
 }
 
 // Remove forgets a row.
 func (d *DB) Remove(ctx context.Context, id site.ID) error {
-	if err := d.orm.WithContext(ctx).Where("id = ?", id).Delete(&row{}).Error; err != nil {
+	err := d.write(ctx, func(orm *gorm.DB) error { return orm.Where("id = ?", id).Delete(&row{}).Error })
+	if err != nil {
 		return fmt.Errorf("remove site %s: %w", id, err)
 	}
 	return nil
@@ -168,13 +172,15 @@ func (d *DB) Epoch(ctx context.Context, key string) (int64, error) {
 // Revoke grows the person's epoch and returns it.
 func (d *DB) Revoke(ctx context.Context, key string) (int64, error) {
 	p := personRow{Key: key, Epoch: 1}
-	err := d.orm.WithContext(ctx).Clauses(
-		clause.OnConflict{
-			Columns:   []clause.Column{{Name: "key"}},
-			DoUpdates: clause.Assignments(map[string]any{"epoch": gorm.Expr("people.epoch + 1")}),
-		},
-		clause.Returning{Columns: []clause.Column{{Name: "epoch"}}},
-	).Create(&p).Error
+	err := d.write(ctx, func(orm *gorm.DB) error {
+		return orm.Clauses(
+			clause.OnConflict{
+				Columns:   []clause.Column{{Name: "key"}},
+				DoUpdates: clause.Assignments(map[string]any{"epoch": gorm.Expr("people.epoch + 1")}),
+			},
+			clause.Returning{Columns: []clause.Column{{Name: "epoch"}}},
+		).Create(&p).Error
+	})
 	if err != nil {
 		return 0, fmt.Errorf("revoke: %w", err)
 	}

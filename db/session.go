@@ -69,7 +69,7 @@ func (s *Sessions) FindCtx(ctx context.Context, token string) ([]byte, bool, err
 // CommitCtx stores a session, and sweeps those that have expired.
 func (s *Sessions) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
 	r := sessionRow{Token: column(token), Data: data, Expiry: expiry.UnixNano()}
-	err := s.orm(ctx).Transaction(func(tx *gorm.DB) error {
+	err := s.db.transact(ctx, func(tx *gorm.DB) error {
 		if err := tx.Where("expiry <= ?", s.now()).Delete(&sessionRow{}).Error; err != nil {
 			return err
 		}
@@ -83,7 +83,10 @@ func (s *Sessions) CommitCtx(ctx context.Context, token string, data []byte, exp
 
 // DeleteCtx forgets a session; an absent one is a no-op.
 func (s *Sessions) DeleteCtx(ctx context.Context, token string) error {
-	if err := s.orm(ctx).Where("token = ?", column(token)).Delete(&sessionRow{}).Error; err != nil {
+	err := s.db.write(ctx, func(orm *gorm.DB) error {
+		return orm.Where("token = ?", column(token)).Delete(&sessionRow{}).Error
+	})
+	if err != nil {
 		return fmt.Errorf("delete session: %w", err)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
 	"petitpont/site"
@@ -45,7 +46,10 @@ func (d *DB) SetWave(ctx context.Context, w site.Wave) error {
 		return fmt.Errorf("wave of %s: %w", w.Template, err)
 	}
 	r := waveRow{Template: w.Template, Version: w.Version, Older: string(older), BeganAt: stamp(w.BeganAt)}
-	if err := d.orm.WithContext(ctx).Clauses(clause.OnConflict{UpdateAll: true}).Create(&r).Error; err != nil {
+	err = d.write(ctx, func(orm *gorm.DB) error {
+		return orm.Clauses(clause.OnConflict{UpdateAll: true}).Create(&r).Error
+	})
+	if err != nil {
 		return fmt.Errorf("write wave of %s: %w", w.Template, err)
 	}
 	return nil
