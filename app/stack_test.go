@@ -138,6 +138,13 @@ func TestAdminChangesLimits(t *testing.T) {
 	}
 	b.get("/s/blog").want(t, 200, "Limits of blog applied.", `value="512"`, `value="150"`, `value="2048"`, "6 of 200", "Go back to the rules",
 		"The disk will grow to 2\u00a0GB at the next start of the site.")
+	b.get("/s/blog").want(t, 200, `<details class="more-limits">`, "More limits", "Rule of the role: the default value").lacks(t, `more-limits" open`)
+	b.post("/s/blog/limits", "inodes", "5000", "io", "32", "tmp", "16", "files", "1024", "watches", "4096", "terminals", "8").goesTo(t, "/s/blog")
+	s, _ = p.sites.Find(t.Context(), site.Identity{Admin: true}, "blog")
+	if want := (runtime.Limits{Inodes: 5000, IO: 32 << 20, Tmp: 16 << 20, Files: 1024, Watches: 4096, Terminals: 8}); s.Own != want {
+		t.Errorf("%+v", s.Own)
+	}
+	b.get("/s/blog").want(t, 200, `<details class="more-limits" open>`, `value="5000"`, `value="32"`, `value="16"`, `value="1024"`, `value="4096"`, `value="8"`)
 	b.post("/s/blog/limits", "memory", "512", "reset", "1").goesTo(t, "/s/blog")
 	if s, _ := p.sites.Find(t.Context(), site.Identity{Admin: true}, "blog"); s.Own != (runtime.Limits{}) {
 		t.Errorf("%+v", s.Own)
@@ -162,6 +169,14 @@ func TestRefusedLimitsKeepWhatWasTyped(t *testing.T) {
 		"too few": {
 			"cpu", "1", &site.Error{Code: site.CodeLimitCount, Args: site.Args{"limit": "cpu", "least": "50", "most": "1000000"}},
 			422, "Processor: between 5% and 100,000%.",
+		},
+		"too slow": {
+			"io", "1", &site.Error{Code: site.CodeLimitSize, Args: site.Args{"limit": "io", "least": "1048576", "most": "68719476736"}},
+			422, "Disk speed: between 1\u00a0MB/s and 64\u00a0GB/s. Nothing was changed.",
+		},
+		"too many terminals": {
+			"terminals", "9999", &site.Error{Code: site.CodeLimitCount, Args: site.Args{"limit": "terminals", "least": "4", "most": "4096"}},
+			422, "Terminals: between 4 and 4,096.",
 		},
 		"no room": {"disk", "4096", &site.Error{Code: site.CodeDiskGrow, Args: site.Args{"s": "blog"}}, 507, "does not have enough disk left to enlarge"},
 		"down":    {"memory", "512", &site.Error{Code: site.CodeRuntimeDown}, 503, "is not answering"},

@@ -21,19 +21,38 @@ type Limits struct {
 // Special tells whether an admin gave the site limits of its own.
 func (l Limits) Special() bool { return l.Own != runtime.Limits{} }
 
-// leastLimits are what a site can live with.
-var leastLimits = runtime.Limits{Disk: 64 << 20, Inodes: 1024, Memory: 64 << 20, CPU: 50, Procs: 16}
+// limitRule says of one kind of limit what a site can be given. Two callers read a limit through it: get and set name
+// the field.
+type limitRule struct {
+	name        string
+	size        bool // bytes
+	least, most int64
+	get         func(runtime.Limits) int64
+	set         func(*runtime.Limits, int64)
+}
 
-// mostLimits catch a slip of the finger before the kernel or the host's disk does.
-var mostLimits = runtime.Limits{Disk: 16 << 40, Inodes: 1 << 31, Memory: 1 << 40, CPU: 1_000_000, Procs: 1 << 20}
+// limitRules are the limits an admin may change for one site. least is what a site can live with; most catches a slip of
+// the finger before the kernel or the host's disk does.
+var limitRules = []limitRule{
+	{"memory", true, 64 << 20, 1 << 40, func(l runtime.Limits) int64 { return l.Memory }, func(l *runtime.Limits, n int64) { l.Memory = n }},
+	{"cpu", false, 50, 1_000_000, func(l runtime.Limits) int64 { return int64(l.CPU) }, func(l *runtime.Limits, n int64) { l.CPU = int(n) }},
+	{"procs", false, 16, 1 << 20, func(l runtime.Limits) int64 { return int64(l.Procs) }, func(l *runtime.Limits, n int64) { l.Procs = int(n) }},
+	{"disk", true, 64 << 20, 16 << 40, func(l runtime.Limits) int64 { return l.Disk }, func(l *runtime.Limits, n int64) { l.Disk = n }},
+	{"inodes", false, 1024, 1 << 31, func(l runtime.Limits) int64 { return l.Inodes }, func(l *runtime.Limits, n int64) { l.Inodes = n }},
+	{"io", true, 1 << 20, 64 << 30, func(l runtime.Limits) int64 { return l.IO }, func(l *runtime.Limits, n int64) { l.IO = n }},
+	{"tmp", true, 1 << 20, 1 << 40, func(l runtime.Limits) int64 { return l.Tmp }, func(l *runtime.Limits, n int64) { l.Tmp = n }},
+	{"files", false, 256, 1 << 20, func(l runtime.Limits) int64 { return int64(l.Files) }, func(l *runtime.Limits, n int64) { l.Files = int(n) }},
+	{"watches", false, 128, 1 << 24, func(l runtime.Limits) int64 { return int64(l.Watches) }, func(l *runtime.Limits, n int64) { l.Watches = int(n) }},
+	{"terminals", false, 4, 4096, func(l runtime.Limits) int64 { return int64(l.Terminals) }, func(l *runtime.Limits, n int64) { l.Terminals = int(n) }},
+}
 
-// overlay are the limits of base, but for what own says otherwise. What own knows nothing of stays the plan's, so a new
-// kind of limit needs no word here until an admin may change it for one site.
+// overlay are the limits of base, but for what own says otherwise.
 func overlay(base, own runtime.Limits) runtime.Limits {
-	base.Memory = orDefault(own.Memory, base.Memory)
-	base.CPU = orDefault(own.CPU, base.CPU)
-	base.Procs = orDefault(own.Procs, base.Procs)
-	base.Disk = orDefault(own.Disk, base.Disk)
+	for _, r := range limitRules {
+		if n := r.get(own); n != 0 {
+			r.set(&base, n)
+		}
+	}
 	return base
 }
 
@@ -77,18 +96,9 @@ func (v *Service) SetLimits(ctx context.Context, who Identity, name string, own 
 }
 
 func (v *Service) mayLimit(ctx context.Context, s Site, own runtime.Limits) error {
-	for _, c := range []struct {
-		what              string
-		size              bool
-		value, least, top int64
-	}{
-		{"memory", true, own.Memory, leastLimits.Memory, mostLimits.Memory},
-		{"disk", true, own.Disk, leastLimits.Disk, mostLimits.Disk},
-		{"cpu", false, int64(own.CPU), int64(leastLimits.CPU), int64(mostLimits.CPU)},
-		{"procs", false, int64(own.Procs), int64(leastLimits.Procs), int64(mostLimits.Procs)},
-	} {
-		if c.value != 0 && (c.value < c.least || c.value > c.top) {
-			return badLimit(c.what, c.size, c.least, c.top)
+	for _, r := range limitRules {
+		if n := r.get(own); n != 0 && (n < r.least || n > r.most) {
+			return badLimit(r.name, r.size, r.least, r.most)
 		}
 	}
 	return v.mayShrink(ctx, s, own.Disk)

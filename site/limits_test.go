@@ -2,6 +2,7 @@ package site_test
 
 import (
 	"context"
+	"reflect"
 	"testing"
 
 	"petitpont/runtime"
@@ -28,6 +29,23 @@ func TestSetLimits(t *testing.T) {
 		w.ok(err)
 		if l.Own != own || l.Held != want || !l.Special() || l.Plan.Memory != 256<<20 {
 			t.Errorf("%+v", l)
+		}
+	})
+	t.Run("of every kind can be set", func(t *testing.T) {
+		w, spy := spied(t)
+		s := w.make("blog")
+		own := runtime.Limits{
+			Disk: 2 << 30, Inodes: 5000, Memory: 512 << 20, CPU: 2000, Procs: 200,
+			IO: 8 << 20, Files: 512, Watches: 256, Terminals: 8, Tmp: 4 << 20,
+		}
+		for i := range reflect.TypeFor[runtime.Limits]().NumField() {
+			if reflect.ValueOf(own).Field(i).IsZero() {
+				t.Errorf("this test knows nothing of %s", reflect.TypeFor[runtime.Limits]().Field(i).Name)
+			}
+		}
+		w.ok(w.v.SetLimits(w.ctx(), w.who("admin"), "blog", own))
+		if told := spy.told(s); len(told) != 1 || told[0] != own {
+			t.Errorf("told %+v", told)
 		}
 	})
 	t.Run("of their own go back to the plan's", func(t *testing.T) {
@@ -57,8 +75,11 @@ func TestSetLimits(t *testing.T) {
 		w, spy := spied(t)
 		s := w.make("blog")
 		for code, all := range map[site.Code][]runtime.Limits{
-			site.CodeLimitSize:   {{Memory: 1 << 20}, {Memory: -1}, {Memory: 1 << 50}, {Disk: 1}, {Disk: 1 << 60}},
-			site.CodeLimitCount:  {{CPU: 1}, {CPU: -5}, {Procs: 1}, {Procs: 1 << 30}},
+			site.CodeLimitSize:   {{Memory: 1 << 20}, {Memory: -1}, {Memory: 1 << 50}, {Disk: 1}, {Disk: 1 << 60}, {IO: 1}, {IO: 1 << 40}, {Tmp: 1}, {Tmp: 1 << 50}},
+			site.CodeLimitCount:  {
+				{CPU: 1}, {CPU: -5}, {Procs: 1}, {Procs: 1 << 30}, {Inodes: 1}, {Inodes: 1 << 40}, {Files: 1}, {Files: 1 << 30},
+				{Watches: 1}, {Watches: 1 << 30}, {Terminals: 1}, {Terminals: -1}, {Terminals: 1 << 20},
+			},
 			site.CodeDiskShrinks: {{Disk: 512 << 20}},
 		} {
 			for _, l := range all {

@@ -49,7 +49,7 @@ func (v *Service) agree(ctx context.Context, e *entry, want terms) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.waits = e.waits || e.told != terms{} && (e.told.env != told.env || e.told.limits.Terminals != told.limits.Terminals)
+	e.waits = e.waits || e.told.env != "" && e.told.env != told.env
 	e.told = told
 	return err
 }

@@ -7,6 +7,7 @@ import (
 
 	"petitpont/runtime"
 	"petitpont/site"
+	"petitpont/views/i18n"
 )
 
 // LimitsForm is what was typed into the form of a site's limits, field by field, and what there is to say about it.
@@ -24,12 +25,39 @@ type limitField struct {
 	of   func(runtime.Limits) int64
 }
 
-// LimitFields are the limits an admin may change for one site, with the unit they are typed in.
+// LimitFields are the limits an admin may change for one site, with the unit they are typed in. Those from moreLimits on
+// are shown on demand.
 var LimitFields = []limitField{
 	{"memory", 1 << 20, func(l runtime.Limits) int64 { return l.Memory }},
 	{"cpu", 10, func(l runtime.Limits) int64 { return int64(l.CPU) }},
 	{"procs", 1, func(l runtime.Limits) int64 { return int64(l.Procs) }},
 	{"disk", 1 << 20, func(l runtime.Limits) int64 { return l.Disk }},
+	{"inodes", 1, func(l runtime.Limits) int64 { return l.Inodes }},
+	{"io", 1 << 20, func(l runtime.Limits) int64 { return l.IO }},
+	{"tmp", 1 << 20, func(l runtime.Limits) int64 { return l.Tmp }},
+	{"files", 1, func(l runtime.Limits) int64 { return int64(l.Files) }},
+	{"watches", 1, func(l runtime.Limits) int64 { return int64(l.Watches) }},
+	{"terminals", 1, func(l runtime.Limits) int64 { return int64(l.Terminals) }},
+}
+
+const moreLimits = 4
+
+// opensMore tells that one of the limits shown on demand has been changed, or is at fault.
+func (f LimitsForm) opensMore() bool {
+	for _, x := range LimitFields[moreLimits:] {
+		if f.Blame == x.Name || f.value(x) != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// usual is what stands in an empty field: the plan's figure, if it says one.
+func (f LimitsForm) usual(x limitField) string {
+	if n := x.of(f.Plan); n > 0 {
+		return fmt.Sprint(n / x.unit)
+	}
+	return ""
 }
 
 // Unit is how much one stands for: bytes, thousandths of a core, processes.
@@ -49,9 +77,12 @@ func (f LimitsForm) value(x limitField) string {
 // plan says what the role gives.
 func (f LimitsForm) plan(ctx context.Context, x limitField) string {
 	n := x.of(f.Plan)
+	if n == 0 {
+		return t(ctx, "limit.plan-none")
+	}
 	key := "limit.plan"
-	if x.Name == "disk" {
-		key = "limit.disk-hint"
+	if hint := "limit." + x.Name + "-hint"; i18n.Has(hint) {
+		key = hint
 	}
 	return t(ctx, key, "n", measured(ctx, "", x.Name, n))
 }

@@ -33,8 +33,10 @@ func Sentence(ctx context.Context, code site.Code, args site.Args) string {
 // measured is a figure in the unit of the limit it belongs to.
 func measured(ctx context.Context, name, limit string, n int64) string {
 	switch {
-	case name == "size", limit == "memory", limit == "disk":
+	case name == "size", limit == "memory", limit == "disk", limit == "tmp":
 		return size(ctx, n)
+	case limit == "io":
+		return size(ctx, n) + "/s"
 	case limit == "cpu": // thousandths of a core
 		return count(ctx, n/10) + pick(ctx, nbsp+"%", "%")
 	}

@@ -39,9 +39,7 @@ type state struct {
 	Attached  bool      `json:"attached"`
 	Running   bool      `json:"running"`
 	StartedAt time.Time `json:"startedAt,omitzero"`
-
-	Env       string `json:"env,omitempty"`       // digest of what the services were told
-	Terminals int    `json:"terminals,omitempty"` // the box was made for; 0 of one made by an earlier version
+	Env       string    `json:"env,omitempty"` // digest of what the services were told
 }
 
 func (b *box) running() bool { return b.state.Running }

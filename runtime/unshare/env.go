@@ -55,6 +55,5 @@ func digest(env []string) string {
 
 // waits tells that a running box would be started otherwise now. One that an earlier version started did not say how.
 func (b *box) waits(s runtime.Spec) bool {
-	return b.state.Env != "" && b.state.Env != digest(s.Env) ||
-		b.state.Terminals != 0 && b.state.Terminals != s.Limits.Terminals
+	return b.state.Env != "" && b.state.Env != digest(s.Env)
 }

@@ -37,7 +37,7 @@ func (d *Driver) openBox(ctx context.Context, c *container, attach bool) (err er
 	if err := errors.Join(d.furnish(ctx, c.record, b, control, mount), link()); err != nil {
 		return fmt.Errorf("box of %s: %w", id, errors.Join(ctx.Err(), err))
 	}
-	b.state.Attached, b.state.Terminals = attach, c.record.Spec.Limits.Terminals
+	b.state.Attached = attach
 	if err := d.step(ctx, "write state"); err != nil {
 		return err
 	}
