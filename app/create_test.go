@@ -130,3 +130,17 @@ func TestProgressOfASiteAtRestIsItsPage(t *testing.T) {
 	p.sites.Put("eleve", "wiki", site.Awake, nil)
 	b.get("/s/wiki/progress").want(t, 200, "wiki is online", "step-done").lacks(t, "to come")
 }
+
+func TestAFullHostIsSaidOnTheFormInBothLanguages(t *testing.T) {
+	for lang, says := range map[string]string{
+		"en": "The server does not have enough disk left to create a site.",
+		"fr": "Le serveur n’a plus assez de disque pour créer un site.",
+	} {
+		p := newPanel(t)
+		p.sites.Fail("Create", &site.Error{Code: site.CodeHostDisk})
+		b := p.signedIn("eleve")
+		b.do(request{
+			method: "POST", path: "/new", form: []string{"name", "mine", "stack", "php"}, header: []string{"Accept-Language", lang},
+		}).want(t, 507, says, `value="mine"`, `role="alert"`)
+	}
+}

@@ -120,6 +120,7 @@ func here(r *http.Request) string {
 		for _, verb := range []string{"/start", "/restart", "/limits", "/logout", "/lang", "/theme", "/build", "/test", "/publish", "/retire", "/move"} {
 			u.Path = strings.TrimSuffix(u.Path, verb)
 		}
+		u.Path, _, _ = strings.Cut(u.Path, "/strays/")
 	}
 	return localPath(u.String(), "/")
 }

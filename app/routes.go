@@ -56,6 +56,7 @@ func (a *App) routes() {
 	e.GET("/admin/templates/move", a.admin(a.moveForm))
 	e.POST("/admin/templates/move", a.admin(a.moveSites))
 	e.GET("/admin/health", a.admin(a.health))
+	e.POST("/admin/health/strays/:id", a.admin(a.deleteStray))
 }
 
 // The kinds of handler. What a handler is handed tells what has been checked before it: it cannot be registered without.

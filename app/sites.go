@@ -59,6 +59,7 @@ type Fleet interface {
 	Host(ctx context.Context) (site.Host, error)
 	SetLimits(ctx context.Context, who site.Identity, name string, own runtime.Limits) error
 	Health(ctx context.Context, who site.Identity) (site.Health, error)
+	DeleteStray(ctx context.Context, who site.Identity, id, typed string) error
 	Bench
 }
 

@@ -105,17 +105,17 @@ func TestHealthPage(t *testing.T) {
 			{Name: "register"},
 			{Name: "storage"},
 		},
-		Storage: site.Storage{Promised: 300 << 30, Used: 120 << 30, Volume: 450 << 30},
+		Storage: site.Storage{Ledger: runtime.Ledger{Promised: 300 << 30, Used: 320 << 30, Volume: 450 << 30, Reserve: 1 << 30, Free: 129 << 30}},
 	}
 	p.sites.SetHealth(h)
 	b.get("/admin/health").want(t, 200, "Directory", "The school directory is not answering", "(connection refused)", "in 12\u00a0ms", "&lt;b&gt;refused",
-		"300\u00a0GB promised to sites, 120\u00a0GB in use, of 450\u00a0GB", "Has room", "It has not been run yet", `aria-current="page">Health</a>`)
-	h.Storage.Overcommitted = true
+		"300\u00a0GB promised to sites, 320\u00a0GB in use, 1\u00a0GB in reserve, of 450\u00a0GB. 129\u00a0GB can still be promised.", "Has room", "It has not been run yet", `aria-current="page">Health</a>`)
+	h.Storage.Short, h.Storage.Free = true, -5<<30
 	h.Selfcheck = &site.Selfcheck{Time: p.clock(), Version: "1.2", OK: true, Probes: []site.Probe{
 		{Name: "keyctl", About: "<script>", Protection: "seccomp", Root: "blocked", Web: "blocked"},
 	}}
 	p.sites.SetHealth(h)
-	b.get("/admin/health").want(t, 200, "Over-promised", "All 1 attacks were blocked.", "keyctl", "&lt;script&gt;", "Blocked", "version 1.2").lacks(t, ">Open<", "<script>\n")
+	b.get("/admin/health").want(t, 200, "Full", "5\u00a0GB are missing: no site can be created or enlarged.", "All 1 attacks were blocked.", "keyctl", "&lt;script&gt;", "Blocked", "version 1.2").lacks(t, ">Open<", "<script>\n")
 	h.Selfcheck.OK = false
 	h.Selfcheck.Probes = append(h.Selfcheck.Probes, site.Probe{Name: "raw", Root: "open", Web: "error", RootGot: "<em>a socket"}, site.Probe{Name: "x", Root: "", Web: "later"})
 	p.sites.SetHealth(h)
@@ -123,4 +123,23 @@ func TestHealthPage(t *testing.T) {
 	h.Selfcheck, h.Unread = nil, errors.New("unexpected end")
 	p.sites.SetHealth(h)
 	b.get("/admin/health").want(t, 200, "could not be read: unexpected end")
+}
+
+func TestWhatBelongsToNoSite(t *testing.T) {
+	p := newPanel(t)
+	p.sites.Put("eleve", "blog", site.Awake, nil)
+	b := p.signedIn("admin")
+	b.get("/admin/health").want(t, 200).lacks(t, "What belongs to no site", "earlier settings")
+	p.sites.SetHealth(site.Health{Stale: []string{"blog"}, Lost: site.Lost{
+		Containers: []runtime.Info{{ID: "k3j2h1g9f8", Slot: 41, Template: "web@1"}},
+		Leftovers:  []runtime.Stray{{Kind: runtime.StrayFolder, Name: "/data/<b>x"}, {Kind: runtime.StrayLoop, Name: "/dev/loop7"}},
+	}})
+	b.get("/admin/health").want(t, 200, "What belongs to no site", "k3j2h1g9f8", "an unknown site, slot 41, web@1", "/data/&lt;b&gt;x", "/dev/loop7",
+		"whose record (spec.json) cannot be read", "Restart petitpont runtime", "Type k3j2h1g9f8 to confirm", "Sites that run with earlier settings (1)", `href="/s/blog"`)
+	b.post("/admin/health/strays/k3j2h1g9f8", "typed", `k3<i>"`).want(t, 422, "You typed “k3&lt;i&gt;&#34;”", "Nothing was deleted.",
+		`aria-describedby="lost-fault"`, `value="k3&lt;i&gt;&#34;"`, `name="next" value="/admin/health"`)
+	b.post("/admin/health/strays/aaaaaaaaaa", "typed", "aaaaaaaaaa").want(t, 404)
+	p.signedIn("eleve").post("/admin/health/strays/k3j2h1g9f8", "typed", "k3j2h1g9f8").want(t, 404)
+	b.post("/admin/health/strays/k3j2h1g9f8", "typed", "k3j2h1g9f8").goesTo(t, "/admin/health")
+	b.get("/admin/health").want(t, 200, "k3j2h1g9f8 is deleted.").lacks(t, "Type k3j2h1g9f8")
 }

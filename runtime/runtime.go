@@ -153,6 +153,10 @@ type Driver interface {
 	Exec(ctx context.Context, id string, c Cmd) (Process, error)
 	// Dial opens a TCP connection to the container's own loopback. The container must be running.
 	Dial(ctx context.Context, id string, port uint16) (net.Conn, error)
+	// Ledger is what has been promised of the disks' volume, and what may still be.
+	Ledger(ctx context.Context) (Ledger, error)
+	// Strays lists what is left of containers that the driver does not know, and that List cannot show.
+	Strays(ctx context.Context) ([]Stray, error)
 	// Templates lists what Create can use.
 	Templates(ctx context.Context) ([]Template, error)
 }

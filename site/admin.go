@@ -128,16 +128,6 @@ func (v *Service) weigh(ctx context.Context, rows []Row) {
 	all.Wait()
 }
 
-// Strays are the containers no site owns, as last seen: for admins.
-func (v *Service) Strays(_ context.Context, who Identity) ([]runtime.Info, error) {
-	if !who.Admin {
-		return nil, &Error{Code: CodeForbidden}
-	}
-	v.mu.RLock()
-	defer v.mu.RUnlock()
-	return slices.Clone(v.strays), nil
-}
-
 func sortSites(all []Site) {
 	slices.SortFunc(all, func(a, b Site) int { return cmp.Compare(a.Name, b.Name) })
 }

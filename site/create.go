@@ -74,6 +74,9 @@ func (v *Service) Create(ctx context.Context, who Identity, n New) (Site, error)
 	if err != nil {
 		return Site{}, err
 	}
+	if err := v.room(ctx, who); err != nil {
+		return Site{}, err
+	}
 	s, err := v.add(ctx, who, name, stack)
 	if err != nil {
 		return Site{}, err
@@ -84,6 +87,19 @@ func (v *Service) Create(ctx context.Context, who Identity, n New) (Site, error)
 	defer e.mu.Unlock()
 	v.kick(e)
 	return e.site, nil
+}
+
+// room refuses a site that the ledger has no room for, before anything of it is made: CodeHostDisk. The driver looks
+// again when it takes the room, for two may ask at once; and a ledger that cannot be read keeps nobody out here.
+func (v *Service) room(ctx context.Context, who Identity) error {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	defer cancel()
+	l, err := v.cfg.Driver.Ledger(ctx)
+	if want := v.Plan(who).Limits.Disk; err != nil || l.Free >= want {
+		return nil
+	}
+	v.cfg.Log.Error("no room for another site", "free", l.Free, "promised", l.Promised, "volume", l.Volume)
+	return &Error{Code: CodeHostDisk}
 }
 
 // stack is what was chosen, if it can be had; the usual one when nothing was.

@@ -3,8 +3,12 @@ package site
 import (
 	"context"
 	"errors"
+	"math"
+	"slices"
 	"sync"
 	"time"
+
+	"petitpont/runtime"
 )
 
 // Check is a part of petitpont that can be asked whether it works.
@@ -17,6 +21,8 @@ type Check struct {
 type Health struct {
 	Parts     []Part
 	Storage   Storage
+	Lost      Lost
+	Stale     []string   // names of the sites that run with settings that were changed since they started
 	Selfcheck *Selfcheck // the last one; nil when none was run
 	Unread    error      // why the last one could not be read; nil usually
 }
@@ -28,11 +34,18 @@ type Part struct {
 	Err  error // nil: it works
 }
 
-// Storage is what was promised to sites against what there is, in bytes.
+// Storage is the runtime's ledger of the sites' disks.
 type Storage struct {
-	Promised      int64 // disks of all sites, as if they were full
-	Used, Volume  int64
-	Overcommitted bool // more is promised than there is room for
+	runtime.Ledger
+	Short bool // no site of any plan could be made
+}
+
+// Lost is what belongs to no site: containers the register does not know, stopped and kept, and what is left of those
+// that the runtime does not know either.
+type Lost struct {
+	Containers []runtime.Info
+	Leftovers  []runtime.Stray
+	Err        error // why the leftovers could not be listed
 }
 
 // pinger is a Directory that can be asked without anybody's password.
@@ -47,9 +60,12 @@ func (v *Service) Health(ctx context.Context, who Identity) (Health, error) {
 		return Health{}, &Error{Code: CodeForbidden}
 	}
 	h := Health{Parts: v.askAll(ctx)}
-	storage, err := v.storage()
-	h.Storage = storage
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	var err error
+	h.Storage, err = v.storage(ctx)
 	h.Parts = append(h.Parts, Part{Name: "storage", Err: err})
+	h.Lost, h.Stale = v.lost(ctx), v.stale()
 	h.Selfcheck, h.Unread = readSelfcheck(v.cfg.Report)
 	return h, nil
 }
@@ -84,19 +100,47 @@ func ask(ctx context.Context, c Check) Part {
 	return Part{Name: c.Name, Took: time.Since(began), Err: err}
 }
 
-var errOvercommitted = errors.New("more disk is promised to sites than the volume has")
+var errShort = errors.New("no more disk can be promised to sites")
 
-func (v *Service) storage() (Storage, error) {
-	r, err := v.cfg.ReadHost()
-	s := Storage{Used: r.Disk, Volume: r.DiskMax}
+// storage asks for the ledger; it is short when it has no room for the smallest disk of the plans.
+func (v *Service) storage(ctx context.Context) (Storage, error) {
+	l, err := v.cfg.Driver.Ledger(ctx)
+	s := Storage{Ledger: l}
 	if err != nil {
 		return s, err
 	}
-	for _, e := range v.entries() {
-		s.Promised += v.limits(e.snapshot()).Disk
+	least := int64(math.MaxInt64)
+	for _, p := range v.cfg.Plans {
+		if p.Sites > 0 {
+			least = min(least, p.Limits.Disk)
+		}
 	}
-	if s.Overcommitted = s.Promised > s.Volume; s.Overcommitted {
-		err = errOvercommitted
+	if s.Short = l.Free < least; s.Short {
+		err = errShort
 	}
 	return s, err
+}
+
+// lost lists what belongs to no site.
+func (v *Service) lost(ctx context.Context) Lost {
+	var l Lost
+	v.mu.RLock()
+	l.Containers = slices.Clone(v.strays)
+	v.mu.RUnlock()
+	l.Leftovers, l.Err = v.cfg.Driver.Strays(ctx)
+	return l
+}
+
+// stale are the names of the sites that run with settings that were changed since they started.
+func (v *Service) stale() []string {
+	var names []string
+	for _, e := range v.entries() {
+		e.mu.Lock()
+		if e.stale() {
+			names = append(names, e.name)
+		}
+		e.mu.Unlock()
+	}
+	slices.Sort(names)
+	return names
 }

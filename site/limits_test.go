@@ -75,8 +75,8 @@ func TestSetLimits(t *testing.T) {
 		w, spy := spied(t)
 		s := w.make("blog")
 		for code, all := range map[site.Code][]runtime.Limits{
-			site.CodeLimitSize:   {{Memory: 1 << 20}, {Memory: -1}, {Memory: 1 << 50}, {Disk: 1}, {Disk: 1 << 60}, {IO: 1}, {IO: 1 << 40}, {Tmp: 1}, {Tmp: 1 << 50}},
-			site.CodeLimitCount:  {
+			site.CodeLimitSize: {{Memory: 1 << 20}, {Memory: -1}, {Memory: 1 << 50}, {Disk: 1}, {Disk: 1 << 60}, {IO: 1}, {IO: 1 << 40}, {Tmp: 1}, {Tmp: 1 << 50}},
+			site.CodeLimitCount: {
 				{CPU: 1}, {CPU: -5}, {Procs: 1}, {Procs: 1 << 30}, {Inodes: 1}, {Inodes: 1 << 40}, {Files: 1}, {Files: 1 << 30},
 				{Watches: 1}, {Watches: 1 << 30}, {Terminals: 1}, {Terminals: -1}, {Terminals: 1 << 20},
 			},

@@ -217,7 +217,7 @@ func TestHealth(t *testing.T) {
 		return h.Parts[i]
 	}
 	h := look()
-	if h.Selfcheck != nil || h.Unread != nil || h.Storage.Promised != 1<<30 || h.Storage.Overcommitted {
+	if h.Selfcheck != nil || h.Unread != nil || h.Storage.Promised != 1<<30 || h.Storage.Volume != 1<<40 || h.Storage.Short {
 		t.Errorf("%+v", h)
 	}
 	for _, name := range []string{"runtime", "register", "storage"} {

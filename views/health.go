@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"petitpont/runtime"
 	"petitpont/site"
 )
 
@@ -12,6 +13,9 @@ import (
 type HealthPage struct {
 	Region
 	site.Health
+	Fault string // why a stray was not deleted
+	Blame string // which
+	Typed string // instead of its ID
 }
 
 // verdict is a state of a part or a probe: a word, a shape and a tone.
@@ -31,7 +35,7 @@ var (
 
 func verdictOf(p site.Part, s site.Storage) verdict {
 	switch {
-	case p.Name == "storage" && s.Overcommitted:
+	case p.Name == "storage" && s.Short:
 		return shortVerdict
 	case p.Err != nil:
 		return failsVerdict
@@ -45,11 +49,20 @@ func verdictOf(p site.Part, s site.Storage) verdict {
 func (h HealthPage) detail(ctx context.Context, p site.Part) string {
 	switch {
 	case p.Name == "storage" && h.Storage.Volume > 0:
-		return t(ctx, "health.promised", "p", size(ctx, h.Storage.Promised), "u", size(ctx, h.Storage.Used), "v", size(ctx, h.Storage.Volume))
+		return ledger(ctx, h.Storage)
 	case p.Err != nil:
 		return cause(ctx, p.Err)
 	}
 	return t(ctx, "health.took", "t", fmt.Sprintf("%d%sms", max(1, p.Took.Milliseconds()), nbsp))
+}
+
+// ledger says what was promised to sites, what is taken, and what may still be promised.
+func ledger(ctx context.Context, s site.Storage) string {
+	text := t(ctx, "health.promised", "p", size(ctx, s.Promised), "u", size(ctx, s.Used), "v", size(ctx, s.Volume), "r", size(ctx, s.Reserve))
+	if s.Free < 0 {
+		return text + " " + t(ctx, "health.beyond", "f", size(ctx, -s.Free))
+	}
+	return text + " " + t(ctx, "health.left", "f", size(ctx, s.Free))
 }
 
 // cause is a sentence when there is one, else the error itself.
@@ -63,6 +76,14 @@ func cause(ctx context.Context, err error) string {
 		s += " (" + known.Err.Error() + ")"
 	}
 	return s
+}
+
+// strayKey says what a leftover is, and what to do about it.
+func strayKey(kind runtime.StrayKind) string {
+	if kind == runtime.StrayFolder {
+		return "lost.folder"
+	}
+	return "lost.kernel"
 }
 
 // probeVerdict is what became of an attack.

@@ -111,3 +111,21 @@ func (s *Sites) Health(_ context.Context, who site.Identity) (site.Health, error
 	}
 	return s.health, err
 }
+
+// DeleteStray forgets a stray container of SetHealth when its ID was typed.
+func (s *Sites) DeleteStray(_ context.Context, _ site.Identity, id, typed string) error {
+	err := s.enter("DeleteStray", id)
+	defer s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(s.health.Lost.Containers, func(c runtime.Info) bool { return c.ID == id })
+	switch {
+	case i < 0:
+		return &site.Error{Code: site.CodeNotFound}
+	case typed != id:
+		return &site.Error{Code: site.CodeTyped, Args: site.Args{"x": typed, "s": id}}
+	}
+	s.health.Lost.Containers = slices.Delete(slices.Clone(s.health.Lost.Containers), i, i+1)
+	return nil
+}

@@ -81,6 +81,35 @@ var edges = []Sentence{
 			t.Errorf("it went from %d to %d bytes", before, after)
 		}
 	}},
+	{"the ledger counts each disk as promised until it is destroyed", func(t *testing.T, r *Run) {
+		look := func() runtime.Ledger {
+			l, err := r.Driver.Ledger(r.ctx)
+			r.ok("ledger", err)
+			if l.Volume <= 0 || l.Reserve <= 0 || l.Used < 0 || l.Held > l.Used || l.Free > l.Volume-l.Reserve {
+				t.Errorf("it says %+v", l)
+			}
+			return l
+		}
+		before := look()
+		s := r.create()
+		disk := s.Limits.Disk
+		if got := look().Promised - before.Promised; got < disk || disk > 0 && got > disk {
+			t.Errorf("%d more promised for a disk of %d", got, disk)
+		}
+		r.ok("destroy", r.Driver.Destroy(r.ctx, s.ID))
+		if got := look().Promised; got != before.Promised {
+			t.Errorf("%d promised afterwards, %d before", got, before.Promised)
+		}
+	}},
+	{"what lives and what rests is no stray", func(t *testing.T, r *Run) {
+		r.running()
+		r.create()
+		strays, err := r.Driver.Strays(r.ctx)
+		r.ok("strays", err)
+		if len(strays) != 0 {
+			t.Errorf("%+v", strays)
+		}
+	}},
 	{"usage moves", func(t *testing.T, r *Run) {
 		s := r.create()
 		if u := r.usage(s.ID); u.Procs != 0 || u.CPU != 0 || u.Memory != 0 || u.DiskMax <= 0 || u.InodesMax <= 0 {

@@ -29,6 +29,8 @@ type Driver struct {
 	// Names are the templates there are; New sets "web".
 	Names []string
 	Now   func() time.Time
+	Room  int64           // bytes of the volume that Ledger tells of; New sets 1 TiB
+	Lost  []runtime.Stray // what Strays tells of
 
 	dir    string
 	script script
@@ -47,7 +49,7 @@ var _ runtime.Driver = (*Driver)(nil)
 // New returns a driver that keeps its containers' folders below dir, usually t.TempDir(). Close it in the end.
 func New(dir string) *Driver {
 	return &Driver{
-		Names: []string{"web"}, Now: time.Now, dir: dir,
+		Names: []string{"web"}, Now: time.Now, Room: 1 << 40, dir: dir,
 		script: newScript(),
 		boxes:  map[string]*box{}, making: map[string]bool{}, starts: map[string]int{},
 		exits: map[chan runtime.Exit]struct{}{}, builds: map[string]int{},

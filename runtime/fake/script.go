@@ -7,7 +7,7 @@ import (
 
 // script makes labelled steps wait or fail. Labels are the names in the comments of Driver's methods:
 // create, create.disk, start, start.network, start.start, start.answer, freeze, thaw, stop, destroy, limits, env, list,
-// list.answer, templates, usage, files, exec, dial; versions, build, build.STEP, test, publish, retire, move.
+// list.answer, ledger, strays, templates, usage, files, exec, dial; versions, build, build.STEP, test, publish, retire, move.
 type script struct {
 	mu     *sync.Mutex
 	fails  map[string]func(id string) error

@@ -18,7 +18,7 @@ type method struct {
 	run   func(*call, context.Context) error // answers, or returns what went wrong
 }
 
-// calls is everything a client can ask. Templates, Exits and List are about no container and take no lock.
+// calls is everything a client can ask. Those that are about no container take no lock.
 var calls map[string]method
 
 // A function, since the methods look themselves up in the table.
@@ -34,6 +34,8 @@ func init() {
 		"env":       {true, func(q request) error { return checkEnv(q.Env) }, simple((*call).setEnv)},
 		"usage":     {true, nil, simple((*call).usage)},
 		"list":      {false, nil, simple((*call).list)},
+		"ledger":    {false, nil, simple((*call).ledger)},
+		"strays":    {false, nil, simple((*call).strays)},
 		"templates": {false, nil, simple((*call).templates)},
 		"exits":     {false, nil, (*call).exits},
 		"files":     {true, nil, (*call).files},
@@ -116,6 +118,16 @@ func (c *call) usage(ctx context.Context) (answer, error) {
 func (c *call) list(ctx context.Context) (answer, error) {
 	infos, err := c.driver().List(ctx)
 	return answer{List: infos}, err
+}
+
+func (c *call) ledger(ctx context.Context) (answer, error) {
+	l, err := c.driver().Ledger(ctx)
+	return answer{Ledger: &l}, err
+}
+
+func (c *call) strays(ctx context.Context) (answer, error) {
+	all, err := c.driver().Strays(ctx)
+	return answer{Strays: all}, err
 }
 
 func (c *call) templates(ctx context.Context) (answer, error) {

@@ -96,6 +96,21 @@ func (c *Client) Usage(ctx context.Context, id string) (runtime.Usage, error) {
 	return *a.Usage, nil
 }
 
+// Ledger is what has been promised of the disks' volume. See runtime.Driver.
+func (c *Client) Ledger(ctx context.Context) (runtime.Ledger, error) {
+	a, err := c.call(ctx, request{Call: "ledger"})
+	if err != nil || a.Ledger == nil {
+		return runtime.Ledger{}, err
+	}
+	return *a.Ledger, nil
+}
+
+// Strays lists what belongs to no container. See runtime.Driver.
+func (c *Client) Strays(ctx context.Context) ([]runtime.Stray, error) {
+	a, err := c.call(ctx, request{Call: "strays"})
+	return a.Strays, err
+}
+
 // Templates lists what Create can use. See runtime.Driver.
 func (c *Client) Templates(ctx context.Context) ([]runtime.Template, error) {
 	a, err := c.call(ctx, request{Call: "templates"})
@@ -224,7 +239,7 @@ func (t *talk) breakOff() {
 // patience is how long a call waits for a runtime to appear.
 func (c *Client) patience(call string) time.Duration {
 	switch call {
-	case "list", "usage", "templates", "exits", "versions":
+	case "list", "usage", "ledger", "strays", "templates", "exits", "versions":
 		return 0
 	}
 	return c.Patience

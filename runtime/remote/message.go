@@ -57,6 +57,8 @@ type answer struct {
 	Addr      netip.AddrPort     `json:"addr,omitzero"`
 	List      []runtime.Info     `json:"list,omitempty"`
 	Usage     *runtime.Usage     `json:"usage,omitempty"`
+	Ledger    *runtime.Ledger    `json:"ledger,omitempty"`
+	Strays    []runtime.Stray    `json:"strays,omitempty"`
 	Templates []runtime.Template `json:"templates,omitempty"`
 	Build     *runtime.Build     `json:"build,omitempty"`    // a report
 	Versions  []runtime.Version  `json:"versions,omitempty"` // of templates

@@ -191,19 +191,10 @@ func copySparse(to, from *os.File, size int64) error {
 	}
 }
 
-// available is what may still be promised (RULE LEDGER): what is free now, plus what the sites' images already hold
-// of what they were promised, minus a reserve, minus every promise. The caller holds d.mu.
+// available is what may still be promised. The caller holds d.mu.
 func (d *Driver) available() (int64, error) {
-	var st unix.Statfs_t
-	if err := unix.Statfs(d.Data, &st); err != nil {
-		return 0, fmt.Errorf("ask for free space: %w", err)
-	}
-	left := int64(st.Bavail)*st.Bsize - d.Reserve
-	for id, c := range d.sites {
-		left -= c.record.Spec.Limits.Disk
-		left += d.held(id)
-	}
-	return left, nil
+	l, err := d.ledger()
+	return l.Free, err
 }
 
 // held is what an image, finished or half-made, has of the volume already.

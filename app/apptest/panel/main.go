@@ -73,7 +73,14 @@ func furnishAdmin(s *apptest.Sites) {
 			{Name: "register"},
 			{Name: "storage"},
 		},
-		Storage: site.Storage{Promised: 300 << 30, Used: 120 << 30, Volume: 450 << 30},
+		Storage: site.Storage{Ledger: runtime.Ledger{Volume: 450 << 30, Used: 320 << 30, Promised: 300 << 30, Held: 300 << 30, Reserve: 1 << 30, Free: 129 << 30}},
+		Stale:   []string{"annuaire"},
+		Lost: site.Lost{
+			Containers: []runtime.Info{{ID: "k3j2h1g9f8", Slot: 41, Template: "web@20261102-1", Status: runtime.Stopped}},
+			Leftovers: []runtime.Stray{
+				{Kind: runtime.StrayFolder, Name: "/var/lib/petitpont/sites/q8w7e6r5t4"}, {Kind: runtime.StrayLoop, Name: "/dev/loop7"},
+			},
+		},
 		Selfcheck: &site.Selfcheck{Time: now.Add(-3 * time.Hour), Version: "dev", Probes: []site.Probe{
 			{Name: "mount-host", About: "mount the host's disk", Protection: "seccomp", Root: "blocked", Web: "blocked"},
 			{Name: "raw-socket", About: "open a raw socket", Protection: "socket families", Root: "open", Web: "blocked"},
