@@ -86,7 +86,8 @@ func openHeart(t *testing.T) *site.Service {
 	driver := fake.New(t.TempDir())
 	t.Cleanup(func() { _ = driver.Close() })
 	heart, err := site.Open(t.Context(), site.Config{
-		Driver: driver, Store: sitetest.NewStore(), Directory: people, Domain: "localhost", Every: time.Hour,
+		ReadHost: func() (site.HostReading, error) { return site.HostReading{MemoryMax: 8 << 30}, nil },
+		Driver:   driver, Store: sitetest.NewStore(), Directory: people, Domain: "localhost", Every: time.Hour,
 	})
 	if err != nil {
 		t.Fatal(err)

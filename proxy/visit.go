@@ -208,7 +208,7 @@ var pageOf = map[site.Code]*kind{
 	site.CodeNotFound:    pageUnknown,
 	site.CodeSilent:      pageDown,
 	site.CodeServerEnded: pageDown,
-	site.CodeSiteDisk:    pageDown,
+	site.CodeDiskBroken:  pageDown,
 	site.CodeSiteMemory:  pageDown,
 	site.CodeLooping:     pageDown,
 	site.CodeDiskMissing: pageDown,

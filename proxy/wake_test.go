@@ -248,7 +248,7 @@ func TestEveryReasonOfTheHeartHasItsPage(t *testing.T) {
 		{&site.Error{Code: site.CodeSilent}, 502, "ne répond pas"},
 		{&site.Error{Code: site.CodeServerEnded}, 502, "ne répond pas"},
 		{&site.Error{Code: site.CodeSiteMemory}, 502, "ne répond pas"},
-		{&site.Error{Code: site.CodeSiteDisk}, 502, "ne répond pas"},
+		{&site.Error{Code: site.CodeDiskBroken}, 502, "ne répond pas"},
 		{&site.Error{Code: site.CodeDiskMissing}, 502, "ne répond pas"},
 		{&site.Error{Code: site.CodeLooping}, 502, "ne répond pas"},
 		{&site.Error{Code: site.CodeNoTemplate}, 502, "ne répond pas"},

@@ -81,7 +81,7 @@ func TestAll(t *testing.T) {
 }
 
 func TestHost(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, func(c *site.Config) { c.ReadHost = nil })
 	w.make("blog")
 	h, err := w.v.Host(w.ctx())
 	w.ok(err)

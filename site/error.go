@@ -1,6 +1,9 @@
 package site
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Code is what went wrong, as a word that every door can translate. The sentences stand in views/i18n,
 // under the same word; the numbers are those of the message catalogue.
@@ -25,7 +28,6 @@ const (
 	CodeNoTemplate    Code = "no-template"    // M22 t
 	CodeSilent        Code = "silent"         // M23 s, n
 	CodeServerEnded   Code = "server-ended"   // M24 s: its web server ended; the log says why
-	CodeSiteDisk      Code = "site-disk"      // M26 s
 	CodeSiteMemory    Code = "site-memory"    // M27 s, m
 	CodeLooping       Code = "looping"        // M28 s, n, cause
 	CodeTyped         Code = "typed"          // M37 x, s
@@ -33,6 +35,7 @@ const (
 	CodeSessions      Code = "sessions"       // s, n: it has as many file sessions as it may have
 	CodeForbidden     Code = "forbidden"      // M51
 	CodeRuntimeDown   Code = "runtime-down"   // the runtime process does not answer
+	CodeDiskBroken    Code = "disk-broken"    // s: its disk is there and cannot be attached
 	CodeDiskMissing   Code = "disk-missing"   // s: its disk is not there; it never gets a fresh empty one
 	CodeStopped       Code = "stopped"        // the owner stopped it: a visit does not wake it
 	CodeStack         Code = "stack"          // a combination that is not offered
@@ -71,3 +74,9 @@ func (e *Error) Error() string {
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// isCode tells whether err is, or wraps, an Error of that code.
+func isCode(err error, code Code) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Code == code
+}

@@ -16,7 +16,10 @@ import (
 func faultOf(s Site, memory int64, err error, took time.Duration) *Fault {
 	f := &Fault{Args: Args{"s": s.Name}}
 	var start *runtime.StartError
+	var known *Error
 	switch {
+	case errors.As(err, &known):
+		f.Code = known.Code
 	case errors.As(err, &start):
 		f.Log = start.Log
 		f.Code = startCodes[start.Reason]
@@ -37,11 +40,12 @@ func faultOf(s Site, memory int64, err error, took time.Duration) *Fault {
 	return f.fill(s, memory, took)
 }
 
-// startCodes translate the reasons of a start. A disk that could not be attached is ours to explain: CodeUnexpected.
+// startCodes translate the reasons of a start.
 var startCodes = map[runtime.StartReason]Code{
 	runtime.ReasonEnded:  CodeServerEnded,
 	runtime.ReasonSilent: CodeSilent,
 	runtime.ReasonMemory: CodeSiteMemory,
+	runtime.ReasonDisk:   CodeDiskBroken,
 }
 
 // fill adds what the sentence of the code has places for, and the reference that stands in the log.

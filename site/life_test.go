@@ -231,7 +231,7 @@ func TestEnter(t *testing.T) {
 	})
 	for reason, code := range map[runtime.StartReason]site.Code{
 		runtime.ReasonSilent: site.CodeSilent, runtime.ReasonEnded: site.CodeServerEnded,
-		runtime.ReasonMemory: site.CodeSiteMemory, runtime.ReasonDisk: site.CodeUnexpected,
+		runtime.ReasonMemory: site.CodeSiteMemory, runtime.ReasonDisk: site.CodeDiskBroken,
 	} {
 		t.Run("a start that fails by "+string(reason)+" says so to all who wait", func(t *testing.T) {
 			w := newWorld(t)

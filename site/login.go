@@ -112,10 +112,7 @@ func tooMany(wait time.Duration) *Error {
 	return &Error{Code: CodeTooManyTries, Args: Args{"s": strconv.Itoa(max(1, s))}}
 }
 
-func wrongPassword(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && e.Code == CodeWrongPassword
-}
+func wrongPassword(err error) bool { return isCode(err, CodeWrongPassword) }
 
 // prove asks the directory, unless the same password was right a moment ago: SFTP clients open many connections.
 func (v *Service) prove(ctx context.Context, login, password string, digest [sha256.Size]byte) (Identity, error) {

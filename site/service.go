@@ -21,19 +21,22 @@ type Config struct {
 	Directory Directory
 	Domain    string // what follows a site's name in its host name: "localhost", "sites.example.org"
 
-	Keeper   runtime.Keeper                 // looks after the templates; Driver when it is one
-	Proxy    WebProxy                       // through which sites reach the outside; none
-	Checks   []Check                        // further parts of the health page
-	Report   string                         // file of the last selfcheck; none
-	Plans    Plans                          // DefaultPlans
-	Now      func() time.Time               // time.Now
-	Log      *slog.Logger                   // slog.Default
-	ReadHost func() (HostReading, error)    // ReadHost with "/"
-	Wakes    int                            // starts at the same time; the number of cores
-	Login    Throttle                       // see Throttle
-	Every    time.Duration                  // between two reconciliations; a minute
-	Grace    time.Duration                  // a site's services have to end; 10 s
-	Waiting  struct{ PerSite, Overall int } // visitors that may wait for a start; 512 and 4096
+	Keeper   runtime.Keeper              // looks after the templates; Driver when it is one
+	Proxy    WebProxy                    // through which sites reach the outside; none
+	Checks   []Check                     // further parts of the health page
+	Report   string                      // file of the last selfcheck; none
+	Plans    Plans                       // DefaultPlans
+	Now      func() time.Time            // time.Now
+	Log      *slog.Logger                // slog.Default
+	ReadHost func() (HostReading, error) // ReadHost with "/"
+	Wakes    int                         // starts at the same time; the number of cores
+	Login    Throttle                    // see Throttle
+	Every    time.Duration               // between two reconciliations; a minute
+	Grace    time.Duration               // a site's services have to end; 10 s
+	// MemoryReserve is what is left of the host's memory before an idle site makes room for the next one, or that is
+	// refused, in bytes; a sixteenth of it, at most 512 MiB.
+	MemoryReserve int64
+	Waiting       struct{ PerSite, Overall int } // visitors that may wait for a start; 512 and 4096
 }
 
 // The longest a piece of work may take before it is given up. Drivers have their own, shorter deadlines within.
@@ -68,6 +71,8 @@ type Service struct {
 
 	waiting atomic.Int64
 	rounds  sync.Mutex // one reconciliation at a time
+
+	admitting sync.Mutex // one start at a time looks for memory; taken before any other
 
 	ctx    context.Context // ends with Close: what must not outlive the service
 	cancel context.CancelFunc

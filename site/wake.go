@@ -113,6 +113,9 @@ func (v *Service) runWake(ctx context.Context, e *entry, from State) result {
 	if from != Dozing {
 		v.followWave(ctx, e)
 	}
+	if err := v.admit(ctx, e); err != nil {
+		return result{err: err}
+	}
 	v.keepUp(ctx, e)
 	addr, err := v.startMoved(ctx, e)
 	return result{addr: addr, err: err}
@@ -136,7 +139,9 @@ func (v *Service) finishWake(e *entry, t *turn, r result) error {
 		e.progress.Fault = &Fault{Code: CodeRuntimeDown}
 		return &Error{Code: CodeRuntimeDown, Err: r.err}
 	}
-	e.tries.failed(v.cfg.Now())
+	if !isCode(r.err, CodeHostMemory) { // that is over as soon as there is room, and cheap to find out
+		e.tries.failed(v.cfg.Now())
+	}
 	return v.failTurn(e, t, r.err)
 }
 

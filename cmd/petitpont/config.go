@@ -30,6 +30,8 @@ type Config struct {
 	User     string `toml:"user"`     // who serve runs as: a name, or a number
 	Network  string `toml:"network"`  // private IPv4 block that the segments are cut from, as 10.88.0.0/14
 
+	MemoryReserve string `toml:"memory_reserve"` // left of the host's memory before sites make room for each other; see site.Config
+
 	Resolvers []string          `toml:"resolvers"` // who answers the sites' questions for names; the host's own by default
 	Egress    map[string]Egress `toml:"egress"`    // by segment
 	Proxy     WebProxy          `toml:"proxy"`
@@ -157,6 +159,9 @@ func (c Config) check() error {
 	if err := c.checkEgress(); err != nil {
 		return err
 	}
+	if _, err := c.memoryReserve(); err != nil {
+		return err
+	}
 	_, err := c.plans()
 	return err
 }
@@ -210,6 +215,15 @@ func (p Plan) parse() (site.Plan, error) {
 		return site.Plan{}, fmt.Errorf("tmp: %w", err)
 	}
 	return site.Plan{Sites: p.Sites, Idle: idle, Segment: p.Segment, Limits: limits}, nil
+}
+
+// memoryReserve is in bytes; 0 leaves it to the heart.
+func (c Config) memoryReserve() (int64, error) {
+	n, err := parseBytes(cmp.Or(c.MemoryReserve, "0"))
+	if err != nil {
+		return 0, fmt.Errorf("memory_reserve: %w", err)
+	}
+	return n, nil
 }
 
 var size = regexp.MustCompile(`^([0-9]+)([KMGT]?)$`)

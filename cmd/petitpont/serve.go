@@ -88,6 +88,10 @@ func openService(ctx context.Context, c Config, store *db.DB, checks []site.Chec
 	if err != nil {
 		return nil, err
 	}
+	reserve, err := c.memoryReserve()
+	if err != nil {
+		return nil, err
+	}
 	back := make(chan struct{}, 1)
 	driver := remote.Dial(c.socket())
 	driver.Patience = patience
@@ -101,7 +105,8 @@ func openService(ctx context.Context, c Config, store *db.DB, checks []site.Chec
 		Store: store, Driver: driver, Directory: directory,
 		Checks: checks, Report: c.selfcheckReport(),
 		Plans: plans, Domain: c.Sites.Domain, Proxy: c.webProxy(), Log: log,
-		ReadHost: func() (site.HostReading, error) { return site.ReadHost(c.Data) },
+		MemoryReserve: reserve,
+		ReadHost:      func() (site.HostReading, error) { return site.ReadHost(c.Data) },
 	})
 	if err != nil {
 		return nil, err

@@ -69,10 +69,6 @@ func init() {
 			"Le serveur web de « {s} » s'est arrêté pendant le démarrage. Vos fichiers sont intacts ; son journal dit pourquoi.",
 			"The web server of “{s}” ended while starting. Your files are kept; its log says why.",
 		},
-		"error.site-disk": {
-			"Le disque de « {s} » est plein. Rien n'a été écrit. Supprimez des fichiers par SFTP, puis redémarrez le site.",
-			"The disk of “{s}” is full. Nothing was written. Delete files over SFTP, then restart the site.",
-		},
 		"error.site-memory": {
 			"« {s} » a été arrêté car il dépassait {m} de mémoire. Vos fichiers sont intacts.",
 			"“{s}” was stopped because it used more than {m} of memory. Your files are kept.",
@@ -100,6 +96,10 @@ func init() {
 		"error.runtime-down": {
 			"Le service qui fait tourner les sites ne répond pas. Les sites en ligne le restent ; réessayez dans un instant.",
 			"The service that runs the sites is not answering. Sites that are online stay online; try again in a moment.",
+		},
+		"error.disk-broken": {
+			"Le disque de « {s} » n'a pas pu être ouvert, le site n'a donc pas démarré. Rien n'y a été changé ; l'administrateur trouve la cause dans le journal (réf. {ref}).",
+			"The disk of “{s}” could not be opened, so the site did not start. Nothing on it was changed; the administrator finds the cause in the log (ref. {ref}).",
 		},
 		"error.disk-missing": {
 			"Le disque de « {s} » est introuvable. Le site n'a pas été remplacé par un site vide. Prévenez l'administrateur.",
