@@ -122,7 +122,7 @@ func TestMigrate(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, statement := range []string{
-			`ALTER TABLE sites DROP COLUMN kept_fault`, `ALTER TABLE sites DROP COLUMN moved_from`, `DELETE FROM migrations WHERE id = '0007-moves'`,
+			`DROP TABLE places`, `DELETE FROM migrations WHERE id = '0008-places'`,
 		} {
 			if err := d.orm.Exec(statement).Error; err != nil {
 				t.Fatal(err)
@@ -135,7 +135,7 @@ func TestMigrate(t *testing.T) {
 		if all, err := d.Sites(t.Context()); err != nil || len(all) != 1 {
 			t.Errorf("after: %v, %v", all, err)
 		}
-		copied := path + ".before-0007-moves"
+		copied := path + ".before-0008-places"
 		if i, err := os.Stat(copied); err != nil || i.Mode().Perm() != 0o600 {
 			t.Fatalf("%v, %v", i, err)
 		}

@@ -75,6 +75,13 @@ var steps = []step{
 		`ALTER TABLE sites ADD COLUMN kept_fault TEXT NOT NULL DEFAULT '' CHECK (kept_fault = '' OR json_valid(kept_fault))`,
 		`ALTER TABLE sites ADD COLUMN moved_from TEXT NOT NULL DEFAULT ''`, // until it has started where it is
 	}},
+	{"0008-places", []string{
+		`CREATE TABLE places (
+			place   TEXT    NOT NULL PRIMARY KEY CHECK (place <> ''), -- digest of a login at an address
+			seen_at INTEGER NOT NULL
+		) STRICT`,
+		`CREATE INDEX places_seen ON places (seen_at)`,
+	}},
 }
 
 // migrate does the steps that are not done yet, all in one transaction.

@@ -31,6 +31,7 @@ type loginDoor struct {
 	binds  *rate.Limiter // protects the directory
 	secret [32]byte      // of this process only
 	lanes  lanes
+	places places
 
 	mu    sync.Mutex
 	known map[string]proof // by login as typed, small letters
@@ -49,6 +50,7 @@ func newLoginDoor(cfg Config) *loginDoor {
 		tries:  tries{within: cfg.Login.Within, at: map[string][]time.Time{}},
 		binds:  rate.NewLimiter(rate.Limit(cfg.Login.Binds), cfg.Login.Burst),
 		lanes:  lanes{busy: map[[sha256.Size]byte]chan struct{}{}},
+		places: places{seen: map[string]time.Time{}},
 		known:  map[string]proof{},
 	}
 	_, _ = rand.Read(d.secret[:]) // never fails
@@ -69,7 +71,9 @@ func (v *Service) Login(ctx context.Context, login, password string, from netip.
 		return Identity{}, err
 	}
 	defer leave()
-	now, keys := v.cfg.Now(), v.door.keys(login, from)
+	place := placeOf(login, source(from))
+	now := v.cfg.Now()
+	keys := v.door.keys(login, from, v.door.places.known(place, now))
 	if wait := v.door.tries.take(now, keys); wait > 0 {
 		return Identity{}, tooMany(wait)
 	}
@@ -80,6 +84,7 @@ func (v *Service) Login(ctx context.Context, login, password string, from netip.
 	if err != nil {
 		return Identity{}, err
 	}
+	v.noteRight(ctx, place)
 	return v.mint(ctx, who)
 }
 
@@ -87,12 +92,17 @@ func askable(s string, most int) bool {
 	return s != "" && len(s) <= most && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
 }
 
-func (d *loginDoor) keys(login string, from netip.Addr) map[string]int {
+// keys are what a try counts for. At a place where it is known, a login is not counted with what strangers try elsewhere.
+func (d *loginDoor) keys(login string, from netip.Addr, known bool) map[string]int {
 	place := source(from)
-	return map[string]int{
+	keys := map[string]int{
 		"login " + folded(login) + " " + place: d.limits.Tries,
 		"place " + place:                       d.limits.Spray,
 	}
+	if !known {
+		keys["anywhere "+folded(login)] = d.limits.Anywhere
+	}
+	return keys
 }
 
 // folded is one form for all spellings that a directory may take for the same login: it ignores case, width, accents,

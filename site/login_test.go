@@ -72,6 +72,66 @@ func TestLogin(t *testing.T) {
 		_, err = w.v.Login(w.ctx(), "eleve", "eleve", other)
 		w.ok(err)
 	})
+	bubble(t, "many places guess no more at one login than one does", func(t *testing.T, w *world) {
+		for n := range 10 {
+			w.tries(1, "eleve", netip.AddrFrom4([4]byte{198, 51, 100, byte(n)}))
+		}
+		asked := w.people.Asked()
+		for n := range 50 {
+			_, err := w.v.Login(w.ctx(), "ELEVE", "eleve", netip.AddrFrom4([4]byte{203, 0, 113, byte(n)}))
+			w.code(err, site.CodeTooManyTries)
+		}
+		if w.people.Asked() != asked {
+			t.Error("the directory was asked all the same")
+		}
+		_, err := w.v.Login(w.ctx(), "prof", "prof", home)
+		w.ok(err)
+		time.Sleep(10 * time.Minute)
+		_, err = w.v.Login(w.ctx(), "eleve", "eleve", home)
+		w.ok(err)
+	})
+	bubble(t, "and lock nobody out of a place where they are known, nor does a restart", func(_ *testing.T, w *world) {
+		_, err := w.v.Login(w.ctx(), "eleve", "eleve", home)
+		w.ok(err)
+		storm := func() {
+			for n := range 10 {
+				w.tries(1, "eleve", netip.AddrFrom4([4]byte{198, 51, 100, byte(n)}))
+			}
+		}
+		storm()
+		_, err = w.v.Login(w.ctx(), "eleve", "eleve", home)
+		w.ok(err)
+		w.restart()
+		storm()
+		_, err = w.v.Login(w.ctx(), "eleve", "eleve", home)
+		w.ok(err)
+		_, err = w.v.Login(w.ctx(), "eleve", "eleve", other)
+		w.code(err, site.CodeTooManyTries)
+	})
+	bubble(t, "a place is not known for ever, and not by who fails there", func(_ *testing.T, w *world) {
+		_, err := w.v.Login(w.ctx(), "eleve", "eleve", home)
+		w.ok(err)
+		w.tries(1, "eleve", other)
+		time.Sleep(31 * 24 * time.Hour)
+		w.restart()
+		for n := range 10 {
+			w.tries(1, "eleve", netip.AddrFrom4([4]byte{198, 51, 100, byte(n)}))
+		}
+		for _, from := range []netip.Addr{home, other} {
+			_, err = w.v.Login(w.ctx(), "eleve", "eleve", from)
+			w.code(err, site.CodeTooManyTries)
+		}
+	})
+	bubble(t, "a place that cannot be stored keeps nobody out", func(_ *testing.T, w *world) {
+		w.store.SetFail(func(call string) error {
+			if call == "place" {
+				return errors.New("disk I/O error")
+			}
+			return nil
+		})
+		_, err := w.v.Login(w.ctx(), "eleve", "eleve", home)
+		w.ok(err)
+	})
 	bubble(t, "a whole IPv6 network of 64 bits is one place, and so are IPv4 and its mapped form", func(_ *testing.T, w *world) {
 		for n := range 5 {
 			w.tries(1, "eleve", netip.MustParseAddr(fmt.Sprintf("2001:db8::%x", n+1)))

@@ -94,6 +94,10 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 		v.cancel()
 		return nil, fmt.Errorf("load waves: %w", err)
 	}
+	if err := v.takePlaces(ctx); err != nil {
+		v.cancel()
+		return nil, fmt.Errorf("load places: %w", err)
+	}
 	for _, w := range waves {
 		v.waves[w.Template] = w
 	}

@@ -3,6 +3,7 @@ package site
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // What a Store can refuse.
@@ -29,6 +30,10 @@ type Store interface {
 	Epoch(ctx context.Context, key string) (int64, error)
 	// Revoke grows the person's epoch by one and returns it (RULE EPOCH).
 	Revoke(ctx context.Context, key string) (int64, error)
+	// Places reads where passwords were right since a moment: digests with the last time.
+	Places(ctx context.Context, since time.Time) (map[string]time.Time, error)
+	// SetPlace notes that a password was right at a place, and forgets all places of before since.
+	SetPlace(ctx context.Context, place string, at, since time.Time) error
 	// Waves reads the waves, one for each template that had any.
 	Waves(ctx context.Context) ([]Wave, error)
 	// SetWave puts a wave in the place of its template's earlier one.

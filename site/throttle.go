@@ -8,8 +8,14 @@ import (
 )
 
 // Throttle holds off password guessing (RULE SECRET). One counts for all doors. Zero fields take the defaults.
+//
+// Guesses at one login are counted over all places together, so that many addresses guess no more than one does. Else a
+// stranger could lock its owner out: a place where the login's password was right before is known for a month, and is
+// counted alone. Failures are kept in memory: a restart forgives the last minutes, and nobody who fails writes to the
+// register. Known places are in the register, for without them a restart would lock out whoever is being guessed at.
 type Throttle struct {
 	Tries    int           // wrong passwords for one login from one source; 5
+	Anywhere int           // wrong passwords for one login from all sources that it is not known at; 10
 	Spray    int           // wrong passwords from one source, whatever the login: a classroom shares an address; 100
 	Within   time.Duration // in so long; 10 min
 	Binds    float64       // questions to the directory per second, over all; 20
@@ -19,6 +25,7 @@ type Throttle struct {
 
 func (t Throttle) withDefaults() Throttle {
 	t.Tries = orDefault(t.Tries, 5)
+	t.Anywhere = orDefault(t.Anywhere, 10)
 	t.Spray = orDefault(t.Spray, 100)
 	t.Within = orDefault(t.Within, 10*time.Minute)
 	t.Binds = orDefault(t.Binds, 20)

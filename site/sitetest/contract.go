@@ -41,6 +41,7 @@ func TestStore(t *testing.T, open func(t *testing.T) site.Store) {
 		"remove of an absent row is a no-op":                    removeAbsent,
 		"epochs begin at zero and grow one by one":              epochs,
 		"a wave replaces that of its template":                  waves,
+		"a place is read until it is too long ago":              places,
 		"an ended ctx changes nothing":                          endedCtx,
 	} {
 		t.Run(name, func(t *testing.T) { try(t, open(t)) })
@@ -275,5 +276,29 @@ func endedCtx(t *testing.T, s site.Store) {
 	}
 	if n := len(rows(t, s)); n != 0 {
 		t.Errorf("%d rows", n)
+	}
+}
+
+func places(t *testing.T, s site.Store) {
+	now := time.Unix(1_760_000_000, 42)
+	set := func(place string, at, since time.Time) {
+		t.Helper()
+		if err := s.SetPlace(t.Context(), place, at, since); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("a", now.Add(-time.Hour), now.Add(-48*time.Hour))
+	set("b", now.Add(-24*time.Hour), now.Add(-48*time.Hour))
+	set("a", now, now.Add(-48*time.Hour))
+	all, err := s.Places(t.Context(), now.Add(-48*time.Hour))
+	if err != nil || len(all) != 2 || !all["a"].Equal(now) || !all["b"].Equal(now.Add(-24*time.Hour)) {
+		t.Errorf("%v, %v", all, err)
+	}
+	if all, err := s.Places(t.Context(), now.Add(-time.Hour)); err != nil || len(all) != 1 || all["a"].IsZero() {
+		t.Errorf("%v, %v", all, err)
+	}
+	set("c", now, now.Add(-time.Hour))
+	if all, err := s.Places(t.Context(), now.Add(-48*time.Hour)); err != nil || len(all) != 2 || !all["b"].IsZero() {
+		t.Errorf("%v, %v: the old one was not forgotten", all, err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"petitpont/site"
 )
@@ -19,13 +20,16 @@ type Store struct {
 	rows   map[site.ID]site.Site
 	epochs map[string]int64
 	waves  map[string]site.Wave
+	places map[string]time.Time
 }
 
 var _ site.Store = (*Store)(nil)
 
 // NewStore returns an empty one.
 func NewStore() *Store {
-	return &Store{rows: map[site.ID]site.Site{}, epochs: map[string]int64{}, waves: map[string]site.Wave{}}
+	return &Store{
+		rows: map[site.ID]site.Site{}, epochs: map[string]int64{}, waves: map[string]site.Wave{}, places: map[string]time.Time{},
+	}
 }
 
 func (m *Store) enter(ctx context.Context, call string) error {
@@ -40,7 +44,8 @@ func (m *Store) enter(ctx context.Context, call string) error {
 	return ctx.Err()
 }
 
-// SetFail has f asked before each call by its name: sites, add, update, remove, epoch, revoke, waves, wave. Its error is the answer.
+// SetFail has f asked before each call by its name: sites, add, update, remove, epoch, revoke, waves, wave, places, place. Its
+// error is the answer.
 func (m *Store) SetFail(f func(call string) error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -143,6 +148,34 @@ func (m *Store) Revoke(ctx context.Context, key string) (int64, error) {
 	defer m.mu.Unlock()
 	m.epochs[key]++
 	return m.epochs[key], nil
+}
+
+// Places is as site.Store says.
+func (m *Store) Places(ctx context.Context, since time.Time) (map[string]time.Time, error) {
+	if err := m.enter(ctx, "places"); err != nil {
+		return nil, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forget(since)
+	return maps.Clone(m.places), nil
+}
+
+// SetPlace is as site.Store says.
+func (m *Store) SetPlace(ctx context.Context, place string, at, since time.Time) error {
+	if err := m.enter(ctx, "place"); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.forget(since)
+	m.places[place] = at
+	return nil
+}
+
+// forget drops the places of before since. m.mu is held.
+func (m *Store) forget(since time.Time) {
+	maps.DeleteFunc(m.places, func(_ string, at time.Time) bool { return at.Before(since) })
 }
 
 // Waves is as site.Store says.
