@@ -6,7 +6,9 @@ package app
 
 import (
 	"log/slog"
+	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -25,6 +27,7 @@ type Config struct {
 
 	PanelURL string                   // origin of the panel; requests for another host name are sent there. Empty: any
 	SiteURL  func(name string) string // public address of a site
+	Trusted  []netip.Prefix           // proxies in front of the panel, whose X-Forwarded-For is believed
 	SFTP     SFTP                     // how files come in, as the site's page says it
 	School   string                   // its name, for people
 	Contact  string                   // how to reach the IT desk, as text; may be empty
@@ -59,9 +62,26 @@ func New(c Config) *App {
 	a := &App{Config: c, echo: echo.New(), host: hostOf(c.PanelURL)}
 	a.setUpSessions()
 	a.echo.HTTPErrorHandler = a.fail
-	a.echo.IPExtractor = echo.ExtractIPDirect() // no header is believed about where a request comes from
+	a.echo.IPExtractor = whereFrom(c.Trusted)
 	a.routes()
 	return a
+}
+
+// whereFrom finds the address a request comes from: that of the peer, for no header of a stranger is believed; behind
+// trusted proxies the last one that none of them vouches for. Without it, one address would stand for everybody, and one
+// who guesses passwords would keep all from signing in.
+func whereFrom(trusted []netip.Prefix) echo.IPExtractor {
+	if len(trusted) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	options := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, p := range trusted {
+		p = p.Masked()
+		options = append(options, echo.TrustIPRange(&net.IPNet{
+			IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen()),
+		}))
+	}
+	return echo.ExtractIPFromXFFHeader(options...)
 }
 
 func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.echo.ServeHTTP(w, r) }

@@ -108,7 +108,7 @@ func requestURI(address string) string {
 	return u.RequestURI()
 }
 
-// from is the address of the peer; no header changes it.
+// from is the address of who asks; see whereFrom.
 func from(c echo.Context) netip.Addr {
 	addr, _ := netip.ParseAddr(c.RealIP()) // the zero Addr is throttled like any other
 	return addr.Unmap().WithZone("")

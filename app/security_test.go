@@ -3,6 +3,7 @@ package app_test
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -168,5 +169,37 @@ func TestAPanicIsAnswered(t *testing.T) {
 	b.get("/new").want(t, http.StatusInternalServerError, "give reference")
 	if !strings.Contains(p.log.String(), "no address") {
 		t.Error("the panic is not in the log")
+	}
+}
+
+func TestWhereARequestComesFrom(t *testing.T) {
+	const claim = "198.51.100.9, 203.0.113.7"
+	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	for name, c := range map[string]struct {
+		trusted []netip.Prefix
+		claim   string
+		want    string
+	}{
+		"is the peer, whatever it claims":           {nil, claim, "127.0.0.1"},
+		"is what a trusted proxy says":              {loopback, claim, "203.0.113.7"},
+		"is the first that no trusted proxy is":     {append(loopback, netip.MustParsePrefix("203.0.113.0/24")), claim, "198.51.100.9"},
+		"is not what a stranger behind it made up":  {loopback, "127.0.0.1, 203.0.113.7", "203.0.113.7"},
+		"is the proxy itself when it says nothing":  {loopback, "", "127.0.0.1"},
+		"is the proxy itself when it says nonsense": {loopback, "<script>", "127.0.0.1"},
+		"is found in IPv6 too":                      {loopback, "2001:db8::7", "2001:db8::7"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPanel(t, func(a *app.Config) { a.Trusted = c.trusted })
+			header := []string{"X-Real-Ip", "192.0.2.1"}
+			if c.claim != "" {
+				header = append(header, "X-Forwarded-For", c.claim)
+			}
+			p.browser().do(request{
+				method: "POST", path: "/login", form: []string{"login", "eleve", "password", "petitpont"}, header: header,
+			}).goesTo(t, "/")
+			if got := p.log.String(); !strings.Contains(got, "from="+c.want+"\n") {
+				t.Errorf("want %s in %s", c.want, got)
+			}
+		})
 	}
 }

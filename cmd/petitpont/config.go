@@ -37,8 +37,9 @@ type Config struct {
 	Proxy     WebProxy          `toml:"proxy"`
 
 	Panel struct {
-		URL    string   `toml:"url"`
-		Listen []string `toml:"listen"`
+		URL     string   `toml:"url"`
+		Listen  []string `toml:"listen"`
+		Trusted []string `toml:"trusted_proxies"` // networks whose X-Forwarded-For is believed
 	} `toml:"panel"`
 	Sites struct {
 		Domain  string   `toml:"domain"` // sites are NAME.domain
@@ -68,7 +69,15 @@ type LDAP struct {
 	BindPasswordFile string   `toml:"bind_password_file"`
 	BaseDN           string   `toml:"base_dn"`
 	Filter           string   `toml:"filter"`
+	Timeout          string   `toml:"timeout"` // for one question, over all urls: "3s"
 	Groups           []Group  `toml:"groups"`
+
+	Attributes struct { // what an entry calls them; Active Directory says sAMAccountName, displayName, mail, objectGUID
+		Login string `toml:"login"`
+		Name  string `toml:"name"`
+		Mail  string `toml:"mail"`
+		Key   string `toml:"key"`
+	} `toml:"attributes"`
 }
 
 // Group gives a role, or the right to administer, to those a rule finds.
@@ -162,6 +171,12 @@ func (c Config) check() error {
 	if _, err := c.memoryReserve(); err != nil {
 		return err
 	}
+	if _, _, err := c.trusted(); err != nil {
+		return err
+	}
+	if d, err := time.ParseDuration(cmp.Or(c.LDAP.Timeout, "1s")); err != nil || d <= 0 {
+		return fmt.Errorf("ldap.timeout %q: want a time as 3s", c.LDAP.Timeout)
+	}
 	_, err := c.plans()
 	return err
 }
@@ -245,17 +260,24 @@ func parseBytes(s string) (int64, error) {
 	return n << shift, nil
 }
 
-// trusted are the proxies in front of us.
-func (c Config) trusted() ([]netip.Prefix, error) {
-	var list []netip.Prefix
-	for _, s := range c.Sites.Trusted {
+// networks reads a list of them, under the key it stands.
+func networks(key string, list []string) ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, s := range list {
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
-			return nil, fmt.Errorf("sites.trusted_proxies: %w", err)
+			return nil, fmt.Errorf("%s: %w", key, err)
 		}
-		list = append(list, p)
+		all = append(all, p)
 	}
-	return list, nil
+	return all, nil
+}
+
+// trusted are the proxies in front of the panel and of the sites.
+func (c Config) trusted() (panel, sites []netip.Prefix, err error) {
+	panel, err1 := networks("panel.trusted_proxies", c.Panel.Trusted)
+	sites, err2 := networks("sites.trusted_proxies", c.Sites.Trusted)
+	return panel, sites, errors.Join(err1, err2)
 }
 
 // ldapConfig hands the directory its part.
@@ -263,8 +285,9 @@ func (c Config) ldapConfig() ldap.Config {
 	l := ldap.Config{
 		URLs: c.LDAP.URLs, StartTLS: c.LDAP.StartTLS, CAFile: c.LDAP.CAFile,
 		BindDN: c.LDAP.BindDN, BindPasswordFile: c.LDAP.BindPasswordFile,
-		BaseDN: c.LDAP.BaseDN, Filter: c.LDAP.Filter,
+		BaseDN: c.LDAP.BaseDN, Filter: c.LDAP.Filter, Attributes: ldap.Attributes(c.LDAP.Attributes),
 	}
+	l.Timeout, _ = time.ParseDuration(c.LDAP.Timeout) // check has seen it
 	for _, g := range c.LDAP.Groups {
 		l.Groups = append(l.Groups, ldap.Rule{Base: g.Base, Filter: g.Filter, Attr: g.Attr, Role: site.Role(g.Role), Admin: g.Admin})
 	}

@@ -3,10 +3,13 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"petitpont/site"
+	"petitpont/site/ldap"
 )
 
 func write(t *testing.T, text string) string {
@@ -28,6 +31,9 @@ func TestConfigThatIsWrongSaysWhere(t *testing.T) {
 		"an instance with a slash":   {"instance = \"a/b\"\n", "instance"},
 		"a size nobody can read":     {"[plans.student]\ndisk = \"a lot\"\nmemory = \"1G\"\nidle = \"0\"\n", "plans.student: disk"},
 		"a time nobody can read":     {"[plans.student]\ndisk = \"1G\"\nmemory = \"1G\"\nidle = \"soon\"\n", "plans.student: idle"},
+		"a proxy that is no network": {"[panel]\ntrusted_proxies = [\"10.0.0.1\"]\n", "panel.trusted_proxies"},
+		"a timeout nobody can read":  {"[ldap]\ntimeout = \"soon\"\n", "ldap.timeout"},
+		"a reserve nobody can read":  {"memory_reserve = \"some\"\n", "memory_reserve"},
 		"a network that is none":     {"network = \"10.0.0.0\"\n", "network"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -84,5 +90,47 @@ func TestListenersOfAnotherProcessAreLeftAlone(t *testing.T) {
 	t.Setenv("LISTEN_FDS", "3")
 	if found, err := inheritedListeners(); err != nil || len(found) != 0 {
 		t.Fatalf("took %v, %v", found, err)
+	}
+}
+
+func TestADirectoryIsReadAsItIsWritten(t *testing.T) {
+	c, err := loadConfig(write(t, `
+[panel]
+trusted_proxies = ["10.0.0.0/8", "2001:db8::/32"]
+[ldap]
+urls = ["ldaps://ad.ecole.example"]
+bind_dn = "CN=petitpont,DC=ecole,DC=example"
+bind_password_file = "/etc/petitpont/ad.secret"
+base_dn = "DC=ecole,DC=example"
+filter = "(&(objectClass=user)(sAMAccountName={login}))"
+timeout = "5s"
+[ldap.attributes]
+login = "sAMAccountName"
+name = "displayName"
+mail = "userPrincipalName"
+key = "objectGUID"
+[[ldap.groups]]
+base = "CN=Eleves,DC=ecole,DC=example"
+attr = "memberOf"
+role = "student"
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := ldap.Config{
+		URLs: []string{"ldaps://ad.ecole.example"}, BindDN: "CN=petitpont,DC=ecole,DC=example", BindPasswordFile: "/etc/petitpont/ad.secret",
+		BaseDN: "DC=ecole,DC=example", Filter: "(&(objectClass=user)(sAMAccountName={login}))", Timeout: 5 * time.Second,
+		Attributes: ldap.Attributes{Login: "sAMAccountName", Name: "displayName", Mail: "userPrincipalName", Key: "objectGUID"},
+		Groups:     []ldap.Rule{{Base: "CN=Eleves,DC=ecole,DC=example", Attr: "memberOf", Role: site.Student}},
+	}
+	got := c.ldapConfig()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v", got)
+	}
+	if again := (Config{LDAP: describe(got)}).ldapConfig(); !reflect.DeepEqual(again, want) {
+		t.Errorf("written and read again: %+v", again)
+	}
+	if panel, sites, err := c.trusted(); err != nil || len(panel) != 2 || len(sites) != 0 {
+		t.Errorf("%v, %v, %v", panel, sites, err)
 	}
 }

@@ -56,6 +56,11 @@ func describe(l ldap.Config) LDAP {
 		URLs: l.URLs, StartTLS: l.StartTLS, CAFile: l.CAFile, BindDN: l.BindDN,
 		BindPasswordFile: l.BindPasswordFile, BaseDN: l.BaseDN, Filter: l.Filter,
 	}
+	c.Attributes.Login, c.Attributes.Name = l.Attributes.Login, l.Attributes.Name
+	c.Attributes.Mail, c.Attributes.Key = l.Attributes.Mail, l.Attributes.Key
+	if l.Timeout > 0 {
+		c.Timeout = l.Timeout.String()
+	}
 	for _, r := range l.Groups {
 		c.Groups = append(c.Groups, Group{Base: r.Base, Filter: r.Filter, Attr: r.Attr, Role: string(r.Role), Admin: r.Admin})
 	}

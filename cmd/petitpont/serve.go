@@ -152,7 +152,7 @@ func openDoors(c Config, store *db.DB, sites *site.Service, log *slog.Logger) (*
 	if err != nil {
 		return nil, fmt.Errorf("host keys: %w", err)
 	}
-	trusted, err := c.trusted()
+	before, trusted, err := c.trusted()
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,8 @@ func openDoors(c Config, store *db.DB, sites *site.Service, log *slog.Logger) (*
 	panel := app.New(app.Config{
 		Sites: sites, Sessions: sessions, Secure: strings.HasPrefix(c.Panel.URL, "https:"),
 		PanelURL: c.Panel.URL, SiteURL: c.siteURL, School: c.School, Contact: c.Contact, Version: version, Log: log,
-		SFTP: app.SFTP{Host: c.SSH.Host, Port: c.SSH.Port, Fingerprint: sshgate.Fingerprint(keys)},
+		Trusted: before,
+		SFTP:    app.SFTP{Host: c.SSH.Host, Port: c.SSH.Port, Fingerprint: sshgate.Fingerprint(keys)},
 	})
 	journal, err := proxy.OpenJournal(filepath.Join(c.serveDir(), "journal"), log)
 	if err != nil {
