@@ -111,7 +111,7 @@ func TestCompare(t *testing.T) {
 			names = append(names, p.Name)
 		}
 	}
-	rows := map[string]Report{"petitpont": open(t, "scmpown", "box", "init", nil).check(t, nil, names...)}
+	rows := map[string]Report{"petitpont": open(t, "box", "init", nil).check(t, nil, names...)}
 	order := []string{"petitpont"}
 	for _, c := range contestants {
 		root := compareRoot(t)

@@ -2,6 +2,7 @@ package selfcheck
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -124,13 +125,15 @@ func (r *rig) RunBox(ctx context.Context, id string, argv []string, root bool) (
 	return r.Driver.RunBox(ctx, id, argv, root)
 }
 
-func open(t testing.TB, instance, box, init string, weaken []string) *rig {
+// open makes a driver under a label that no other run of these tests has: cgroups and loop devices are the machine's.
+func open(t testing.TB, box, init string, weaken []string) *rig {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	all, err := network.DefaultSegments(netip.MustParsePrefix("10.77.0.0/18"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	instance := "s" + strings.ToLower(rand.Text()[:7])
 	r := &rig{c: unshare.Config{
 		Data: t.TempDir(), Run: t.TempDir(), Instance: instance, Box: filepath.Join(programs, box), Init: filepath.Join(programs, init),
 		Reserve: 1 << 20, Log: log, Weaken: weaken,
