@@ -27,6 +27,15 @@ func TestAdminSeesWhatNeedsCare(t *testing.T) {
 	b.get("/admin").want(t, 200, "The service that runs the sites is not answering.").lacks(t, "Nothing to do.")
 }
 
+// On somebody else's site an administrator is not among their own.
+func TestAdminOnAForeignSiteIsInAdministration(t *testing.T) {
+	p, b := school(t)
+	p.sites.Put("admin", "intranet", site.Awake, nil)
+	for path, here := range map[string]string{"/s/blog": "Administration", "/s/blog/stop": "Administration", "/s/intranet": "My sites"} {
+		b.get(path).want(t, 200, `aria-current="page">`+here+"</a>")
+	}
+}
+
 func TestAdminWithNothingToDo(t *testing.T) {
 	newPanel(t).signedIn("admin").get("/admin").want(t, 200, "Nothing to do.")
 }

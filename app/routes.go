@@ -84,6 +84,7 @@ func (a *App) scoped(h scopedHandler) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
+		frameOf(c).Foreign = s.Owner != who.Key
 		return h(c, who, s)
 	})
 }

@@ -20,6 +20,7 @@ type Frame struct {
 	Contact string // how to reach the IT desk, as text; may be empty
 	Version string
 	Who     *site.Identity // nil when signed out
+	Foreign bool           // the page is about a site of somebody else: the reader is there as an administrator
 	Here    string         // path and query of this page: where the language and theme forms come back to
 	Said    string         // what an action before this page has to say; usually empty
 	Now     time.Time

@@ -41,8 +41,11 @@ func PaceOf(moving bool) Pace {
 // isHere tells whether href is the section of the page being drawn.
 func isHere(ctx context.Context, href string) bool {
 	path, _, _ := strings.Cut(frame(ctx).Here, "?")
+	if strings.HasPrefix(path, "/s/") {
+		return (href == "/admin") == frame(ctx).Foreign
+	}
 	if href == "/" {
-		return path == "/" || path == "/new" || strings.HasPrefix(path, "/s/")
+		return path == "/" || path == "/new"
 	}
 	return path == href || strings.HasPrefix(path, href+"/")
 }

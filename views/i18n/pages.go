@@ -31,7 +31,7 @@ func init() {
 		"nav.theme-dark":   {"Sombre", "Dark"},
 		"nav.language":     {"Langue", "Language"},
 		"nav.a11y":         {"Accessibilité : non conforme", "Accessibility: not compliant"},
-		"brand.tagline":    {"Les sites web de {school}", "The web sites of {school}"},
+		"brand.tagline":    {"Les sites web – {school}", "The web sites of {school}"},
 		"role.student":     {"élève", "student"},
 		"role.teacher":     {"enseignant", "teacher"},
 		"role.association": {"association", "association"},
