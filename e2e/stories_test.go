@@ -316,6 +316,9 @@ func TestServeIsNobody(t *testing.T) {
 			t.Errorf("serve's status lacks %q", want)
 		}
 	}
+	if i, err := os.Stat(fmt.Sprintf("/proc/%d/mem", pid)); err != nil || i.Sys().(*syscall.Stat_t).Uid != 0 {
+		t.Errorf("serve's memory is open to its own user, and goes into core files: %v, %v", i, err)
+	}
 	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 	if len(links) == 0 {
 		t.Fatal("serve has no descriptors to look at")

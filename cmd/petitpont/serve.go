@@ -15,6 +15,7 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"petitpont/app"
 	"petitpont/db"
@@ -40,6 +41,11 @@ func serveCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if os.Geteuid() == 0 {
 				return errors.New("serve does not run as root: it is what the world can reach (RULE SPLIT)")
+			}
+			// It sees the passwords of the whole school: they belong in no core file, and to no other process of its user
+			// (RULE SECRET).
+			if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+				return fmt.Errorf("hide the memory: %w", err)
 			}
 			c, err := loadConfig(config)
 			if err != nil {
