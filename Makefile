@@ -50,7 +50,8 @@ deps-test: tools ; @$(call apt,$(TEST))
 # slapd without a configuration: the tests start their own, and no directory shall listen on your machine.
 apt = new=; for p in $(1); do dpkg-query -W -f '$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || new="$$new $$p"; done; \
 	test -z "$$new" || { echo "Installing with apt:$$new"; echo slapd slapd/no_configuration boolean true | $(SUDO) debconf-set-selections; \
-	$(SUDO) apt-get -qq update; $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $$new >/dev/null; }
+	$(SUDO) apt-get -qq update; said=$$($(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 \
+	install -y --no-install-recommends $$new 2>&1) || { echo "$$said"; exit 1; }; }
 
 # Before anything is changed: what only you can install.
 tools:
@@ -58,7 +59,7 @@ tools:
 	@command -v $(GO) >/dev/null || { echo "Go is missing: install Go 1.26 in /usr/local/go, or put it into PATH."; exit 1; }
 	@$(GO) list -m >/dev/null || { echo "Go 1.26 is needed; this is $$($(GO) version)."; exit 1; }
 	@test -z "$(SUDO)" || command -v sudo >/dev/null || { echo "Making containers needs root: run make as root, or install sudo."; exit 1; }
-	@test -z "$(SUDO)" || sudo -v || { echo "Making containers needs root, and sudo does not let $$(id -un) become root."; exit 1; }
+	@test -z "$(SUDO)" || sudo -n true 2>/dev/null || sudo -v || { echo "Making containers needs root, and sudo does not let $$(id -un) become root."; exit 1; }
 
 clean:
 	rm -rf bin

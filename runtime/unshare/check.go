@@ -71,8 +71,12 @@ func checkRights() error {
 
 // needed is what the driver and its network run, with the package each is from.
 var needed = []struct{ name, pkg string }{
-	{"mkfs.ext4", "e2fsprogs"}, {"e2fsck", "e2fsprogs"}, {"resize2fs", "e2fsprogs"}, {"nft", "nftables"},
-	{"nsenter", "util-linux"}, {"tee", "coreutils"},
+	{"mkfs.ext4", "e2fsprogs"},
+	{"e2fsck", "e2fsprogs"},
+	{"resize2fs", "e2fsprogs"},
+	{"nft", "nftables"},
+	{"nsenter", "util-linux"},
+	{"tee", "coreutils"},
 }
 
 func checkPrograms() error {
