@@ -5,11 +5,13 @@ BIN    ?= bin
 # Where sudo, su and cron leave these out: Go's usual place, the system's tools, and a home for Go's cache.
 export PATH := $(PATH):/usr/local/go/bin:/usr/sbin:/sbin
 export HOME ?= $(shell getent passwd $$(id -u) | cut -d: -f6)
+# git tells root nothing about a clone of yours.
+export GOFLAGS := -buildvcs=false $(GOFLAGS)
 RUN    := mmdebstrap debian-archive-keyring nftables iproute2 e2fsprogs util-linux ca-certificates gcc libc6-dev
 TEST   := $(RUN) slapd openssh-client openssh-sftp-server libcap2-bin curl chromium procps
 BOX    := CGO_ENABLED=0 $(GO) build -trimpath -tags netgo,osusergo -ldflags '-s -w'
 # Root's tests keep their build cache apart, so that no file of root's lands in yours; /tmp may be memory (Debian 13).
-ASROOT := $(SUDO) env PATH="$$PATH" TMPDIR=/var/tmp GOMODCACHE="$$($(GO) env GOMODCACHE)" $(if $(SUDO),GOCACHE=/var/cache/petitpont-go) GOFLAGS=-buildvcs=false
+ASROOT := $(SUDO) env PATH="$$PATH" TMPDIR=/var/tmp GOMODCACHE="$$($(GO) env GOMODCACHE)" $(if $(SUDO),GOCACHE=/var/cache/petitpont-go) GOFLAGS="$$GOFLAGS"
 
 .NOTPARALLEL:
 .PHONY: demo test lint check bench generate clean build tools deps-%
@@ -51,7 +53,7 @@ deps-test: tools ; @$(call apt,$(TEST))
 apt = new=; for p in $(1); do dpkg-query -W -f '$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || new="$$new $$p"; done; \
 	test -z "$$new" || { echo "Installing with apt:$$new"; echo slapd slapd/no_configuration boolean true | $(SUDO) debconf-set-selections; \
 	$(SUDO) apt-get -qq update; said=$$($(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 \
-	install -y --no-install-recommends $$new 2>&1) || { echo "$$said"; exit 1; }; }
+	install -y --no-install-recommends $$new 2>&1) || { echo "$$said"; echo "apt cannot install these:$$new"; exit 1; }; }
 
 # Before anything is changed: what only you can install.
 tools:
