@@ -9,6 +9,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"time"
@@ -26,6 +27,8 @@ type DB struct {
 	Now  func() time.Time // for the expiry of sessions
 
 	writing chan struct{} // holds a token while a transaction writes
+
+	reserve reserve
 }
 
 // busyTimeout is how long a transaction waits for another one.
@@ -51,7 +54,7 @@ func Open(path string) (*DB, error) {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	pool.SetMaxOpenConns(4) // one writes, the others read
-	d := &DB{orm: orm, pool: pool, Now: time.Now, writing: make(chan struct{}, 1)}
+	d := &DB{orm: orm, pool: pool, Now: time.Now, writing: make(chan struct{}, 1), reserve: reserve{path: path + ".reserve"}}
 	if err := d.prepare(path); err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), pool.Close())
 	}
@@ -63,13 +66,19 @@ func (d *DB) prepare(path string) error {
 	if err := d.assert(ctx); err != nil {
 		return err
 	}
-	return d.migrate(ctx, path)
+	if err := d.spare(func() error { return d.migrate(ctx, path) }); err != nil {
+		return err
+	}
+	if err := d.Reserve(); err != nil {
+		slog.Warn("the register has no reserve", "err", err) // it works without; the health page says so
+	}
+	return nil
 }
 
 // Close ends every connection. The log is folded into the file.
 func (d *DB) Close() error { return d.pool.Close() }
 
-// write runs f, which may write, once all that asked before have written. SQLite's own waiting is to try again now and
+// write runs f, which may write, once all that asked before have written; on a full volume it runs again (see reserve). SQLite's own waiting is to try again now and
 // then: under a storm it keeps every connection, those of the readers too, and who has bad luck never gets a turn.
 func (d *DB) write(ctx context.Context, f func(orm *gorm.DB) error) error {
 	select {
@@ -78,7 +87,7 @@ func (d *DB) write(ctx context.Context, f func(orm *gorm.DB) error) error {
 		return ctx.Err()
 	}
 	defer func() { <-d.writing }()
-	return f(d.orm.WithContext(ctx))
+	return d.spare(func() error { return f(d.orm.WithContext(ctx)) })
 }
 
 // transact is write with all of f or nothing.

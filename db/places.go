@@ -33,7 +33,7 @@ func (d *DB) Places(ctx context.Context, since time.Time) (map[string]time.Time,
 
 // SetPlace writes one and forgets those of before since.
 func (d *DB) SetPlace(ctx context.Context, place string, at, since time.Time) error {
-	err := d.orm.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
+	err := d.transact(ctx, func(tx *gorm.DB) error {
 		if err := tx.Where("seen_at < ?", stamp(since)).Delete(&placeRow{}).Error; err != nil {
 			return err
 		}

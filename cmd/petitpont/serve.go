@@ -72,7 +72,9 @@ func serve(ctx context.Context, c Config, log *slog.Logger) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	sites, err := openService(ctx, c, store, doorChecks(listeners, c.Sites.Domain), log)
+	checks := append(doorChecks(listeners, c.Sites.Domain),
+		site.Check{Name: "reserve", Look: func(context.Context) error { return store.Reserve() }})
+	sites, err := openService(ctx, c, store, checks, log)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ func init() {
 		"health.proxy":     {"Sites, entrée HTTP", "Sites, HTTP entrance"},
 		"health.storage":   {"Stockage", "Storage"},
 		"health.register":  {"Base de l'application", "Application database"},
+		"health.reserve":   {"Réserve de la base", "Database reserve"},
 		"health.works":     {"Répond", "Answers"},
 		"health.fails":     {"En panne", "Down"},
 		"health.took":      {"en {t}", "in {t}"},
