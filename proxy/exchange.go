@@ -93,7 +93,7 @@ func (x *exchange) ask(req *http.Request, e *early, limits *Limits) (*http.Respo
 			return nil, unexpected(cmp.Or(x.broke, err))
 		case res.StatusCode == http.StatusSwitchingProtocols: // nothing of this kind is asked for here
 			return nil, errSwitch
-		case res.StatusCode >= http.StatusOK:
+		case res.StatusCode >= http.StatusOK, res.StatusCode < http.StatusContinue:
 			x.left = -1
 			x.conn.within(limits.Stream)
 			return res, nil

@@ -151,6 +151,23 @@ func TestASiteThatNeverComesToItsAnswerIsGivenUp(t *testing.T) {
 	}
 }
 
+func TestAStatusThatDoesNotExistIsTheSitesFailure(t *testing.T) {
+	for _, method := range []string{"GET", "POST"} {
+		for _, status := range []string{"000", "099"} {
+			t.Run(method+" "+status, func(t *testing.T) {
+				w := newWorld(t, nil)
+				w.hostile("blog", func(*http.Request) string {
+					return "HTTP/1.1 " + status + " Nothing\r\nContent-Length: 2\r\n\r\nok"
+				})
+				same(t, "status", w.do(method, "http://blog.test/", nil).StatusCode, 502)
+				if strings.Contains(w.log.String(), "panicked") {
+					t.Error("a visit panicked")
+				}
+			})
+		}
+	}
+}
+
 func TestASiteCannotWriteLinesOfTheDoorsOwn(t *testing.T) {
 	for name, header := range map[string]string{
 		"bare CR": "X-A: b\rX-Injected: c\r\n",

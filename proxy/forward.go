@@ -26,6 +26,9 @@ func (v *visit) forward() {
 		v.failed(err)
 	case res.StatusCode == http.StatusSwitchingProtocols:
 		v.switched(res)
+	case res.StatusCode < http.StatusContinue:
+		res.Body.Close()
+		v.failed(errStatus)
 	default:
 		v.answer(res)
 	}
@@ -70,6 +73,9 @@ func asksWebSocket(r *http.Request) bool {
 
 // errSwitch is a site that switches protocols without having been asked to.
 var errSwitch = errors.New("unasked switch of protocols")
+
+// errStatus is a number that net/http reads and does not write: it would panic, and a site could fill our log with that.
+var errStatus = errors.New("a status below 100")
 
 // switched begins the tunnel that visitor and site have agreed on.
 func (v *visit) switched(res *http.Response) {
