@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -99,10 +100,34 @@ func scratch(root int, size int64, held holds) (err error) {
 	if held[Run], err = mountAt(root, "run", "tmpfs", quiet, "mode=0755", "nr_inodes=16384", bytes); err != nil {
 		return err
 	}
-	if err := unix.Mkdirat(held[Run], "lock", 0o1777); err != nil {
-		return fmt.Errorf("make /run/lock: %w", err)
+	for _, f := range runFolders {
+		if err := f.make(held[Run]); err != nil {
+			return fmt.Errorf("make /run/%s: %w", f.name, err)
+		}
 	}
-	return unix.Fchmodat(held[Run], "lock", 0o1777, 0)
+	return nil
+}
+
+// runFolders are in /run from the beginning. The templates' starters would make theirs otherwise, which takes a process for
+// each of them at each start.
+var runFolders = []runFolder{
+	{"lock", 0o1777, 0},
+	{"petitpont", 0o755, 0},
+	{"petitpont/app", 0o755, siteUser},
+}
+
+// siteUser is the site's own user and group, the same in every template.
+const siteUser = 1000
+
+type runFolder struct {
+	name  string
+	mode  uint32
+	owner int
+}
+
+func (f runFolder) make(run int) error {
+	return errors.Join(unix.Mkdirat(run, f.name, f.mode), unix.Fchmodat(run, f.name, f.mode, 0),
+		unix.Fchownat(run, f.name, f.owner, f.owner, unix.AT_SYMLINK_NOFOLLOW))
 }
 
 // mountAt mounts a new file system on a folder of root and returns its own root, which is closed with the exec at last.
