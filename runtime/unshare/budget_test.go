@@ -202,3 +202,15 @@ if os.fork() == 0:
 		t.Errorf("its neighbour opens none: %s", out)
 	}
 }
+
+// A kernel that gives huge pages unasked would have hundreds of small sites pay for memory that they do not use.
+func TestSitesAreGivenSmallPages(t *testing.T) {
+	r := open(t)
+	s := spec(t, 1)
+	r.running(t, s)
+	for _, pid := range r.box0(t, s.ID).group.procs() {
+		if got := statusField(procFile(t, pid, "status"), "THP_enabled"); got != "0" {
+			t.Errorf("%d says %q", pid, got)
+		}
+	}
+}

@@ -486,6 +486,9 @@ int main(void) {
 #ifndef WITHOUT_HIDING /* tests build us without, to see that the probe notices */
 	prctl(PR_SET_DUMPABLE, 0); /* RULE ENTER: the tenant's root can neither trace us nor look into /proc/1 */
 #endif
+	/* Small pages for all that runs here: Debian's kernel gives huge ones unasked, and a site that uses a part of each
+	 * pays for the whole, MariaDB 5.5 MiB of its 48. Who asks for them (madvise) goes without; a program may undo this. */
+	prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&chld);
 	sigaddset(&chld, SIGCHLD);
