@@ -187,10 +187,10 @@ func (c Config) segments() ([]network.Segment, error) {
 		return nil, fmt.Errorf("network %q: %w", c.Network, err)
 	}
 	all, err := network.DefaultSegments(block)
-	if err == nil {
-		c.leaving(all)
+	if err != nil {
+		return nil, err
 	}
-	return all, err
+	return all, c.leaving(all)
 }
 
 // plans turns the written limits into what the heart counts with.

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -27,7 +28,9 @@ type WebProxy struct {
 // Egress is what the sites of a segment may do in the world, and by which interface they leave. See network.Policy.
 type Egress struct {
 	Uplink      string   `toml:"uplink"`      // the only interface by which they leave; "" is any
-	VLAN        int      `toml:"vlan"`        // of that interface; 0 is none
+	VLAN        int      `toml:"vlan"`        // of that interface, made by us; 0 is none
+	Address     []string `toml:"address"`     // this host's in the VLAN, as 192.0.2.10/24; at most one of each family
+	Gateway     []string `toml:"gateway"`     // the VLAN's routers, likewise
 	Closed      []string `toml:"closed"`      // the school's own blocks, as 192.0.2.0/24
 	Open        []string `toml:"open"`        // exceptions, ADDRESS:PORT
 	Inside      bool     `toml:"inside"`      // only Open, the resolver and the proxy
@@ -65,8 +68,11 @@ func (c Config) checkEgress() error {
 			return fmt.Errorf("egress.%s: no such segment", name)
 		}
 	}
-	_, err = c.policies(nil)
-	return err
+	policies, err := c.policies(nil)
+	if err != nil {
+		return err
+	}
+	return network.Config{Instance: c.Instance, Segments: segments, Policies: policies}.Check()
 }
 
 func hasSegment(all []network.Segment, name string) bool {
@@ -79,11 +85,63 @@ func hasSegment(all []network.Segment, name string) bool {
 }
 
 // leaving gives the segments their ways out.
-func (c Config) leaving(all []network.Segment) {
-	for i, s := range all {
-		e := c.Egress[s.Name]
-		all[i].Uplink, all[i].VLAN = e.Uplink, e.VLAN
+func (c Config) leaving(all []network.Segment) error {
+	for i := range all {
+		if err := c.Egress[all[i].Name].leave(&all[i]); err != nil {
+			return fmt.Errorf("egress.%s: %w", all[i].Name, err)
+		}
 	}
+	return nil
+}
+
+func (e Egress) leave(s *network.Segment) error {
+	s.Uplink, s.VLAN = e.Uplink, e.VLAN
+	for _, word := range e.Address {
+		own, err := netip.ParsePrefix(word)
+		if err != nil {
+			return fmt.Errorf("address %q: want this host's own in the VLAN, as 192.0.2.10/24", word)
+		}
+		if err := fill(own, own.Addr().Is4(), &s.Address4, &s.Address6); err != nil {
+			return fmt.Errorf("address %s: %w", word, err)
+		}
+	}
+	for _, word := range e.Gateway {
+		router, err := netip.ParseAddr(word)
+		if err != nil {
+			return fmt.Errorf("gateway: %w", err)
+		}
+		if err := fill(router, router.Is4(), &s.Gateway4, &s.Gateway6); err != nil {
+			return fmt.Errorf("gateway %s: %w", word, err)
+		}
+	}
+	return nil
+}
+
+// fill puts a value into the place of its family, which has to be free.
+func fill[T comparable](value T, is4 bool, four, six *T) error {
+	place := six
+	if is4 {
+		place = four
+	}
+	if *place != *new(T) {
+		return errors.New("one of each family is enough")
+	}
+	*place = value
+	return nil
+}
+
+// borrowed is the same configuration for another instance beside the one that runs: a VLAN is one instance's alone, so
+// the other leaves by the interface that stands there.
+func borrowed(all map[string]Egress) map[string]Egress {
+	out := map[string]Egress{}
+	for name, e := range all {
+		if e.VLAN != 0 {
+			e.Uplink = fmt.Sprintf("%s.%d", e.Uplink, e.VLAN)
+			e.VLAN, e.Address, e.Gateway = 0, nil, nil
+		}
+		out[name] = e
+	}
+	return out
 }
 
 // policies are the written ones, with the school's proxy open to all.

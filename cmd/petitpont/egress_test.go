@@ -30,6 +30,8 @@ direct = ["ecole.example"]
 [egress.student]
 uplink = "eth1"
 vlan = 12
+address = ["198.51.100.10/24", "2001:db8:12::10/64"]
+gateway = ["198.51.100.1", "fe80::1"]
 closed = ["192.0.2.0/24", "2001:db8::/48"]
 open = ["10.0.0.80:443"]
 rate = 20
@@ -64,6 +66,14 @@ inside = true
 	if err != nil || segments[0].Uplink != "eth1" || segments[0].VLAN != 12 || segments[1].VLAN != 0 {
 		t.Errorf("segments: %+v, %v", segments, err)
 	}
+	if s := segments[0]; s.Address4.String() != "198.51.100.10/24" || s.Address6.String() != "2001:db8:12::10/64" ||
+		s.Gateway4.String() != "198.51.100.1" || s.Gateway6.String() != "fe80::1" {
+		t.Errorf("the VLAN: %+v", s)
+	}
+	// The self-check runs beside the runtime, whose VLAN it is.
+	if e := borrowed(c.Egress)["student"]; e.Uplink != "eth1.12" || e.VLAN != 0 || e.Address != nil || e.Gateway != nil || e.Rate != 20 {
+		t.Errorf("of the self-check: %+v", e)
+	}
 	if dns, err := c.resolvers(nil); err != nil || len(dns) != 2 {
 		t.Errorf("resolvers: %v, %v", dns, err)
 	}
@@ -77,12 +87,16 @@ inside = true
 
 func TestEgressThatCannotBeMeantIsRefused(t *testing.T) {
 	for text, word := range map[string]string{
-		"[egress.pupil]\nrate = 1":                   "egress.pupil",
-		"[egress.student]\nclosed = [\"192.0.2.1\"]": "closed",
-		"[egress.student]\nopen = [\"10.0.0.1\"]":    "open",
-		"[egress.student]\nrats = 1":                 "rats",
-		"[proxy]\nurl = \"proxy:3128\"":              "proxy.url",
-		"resolvers = [\"dns.example\"]":              "resolvers",
+		"[egress.pupil]\nrate = 1":                    "egress.pupil",
+		"[egress.student]\nclosed = [\"192.0.2.1\"]":  "closed",
+		"[egress.student]\nopen = [\"10.0.0.1\"]":     "open",
+		"[egress.student]\nrats = 1":                  "rats",
+		"[egress.student]\nvlan = 12":                 "vlan 12: want the uplink that carries it",
+		"[egress.student]\naddress = [\"192.0.2.1\"]": "address \"192.0.2.1\": want this host's own",
+		"[egress.student]\nuplink = \"e0\"\nvlan = 12\naddress = [\"192.0.2.1/24\", \"192.0.2.2/24\"]":             "one of each family",
+		"[egress.student]\nuplink = \"e0\"\nvlan = 12\naddress = [\"192.0.2.9/24\"]\ngateway = [\"198.51.100.1\"]": "segment \"student\": gateway 198.51.100.1",
+		"[proxy]\nurl = \"proxy:3128\"": "proxy.url",
+		"resolvers = [\"dns.example\"]": "resolvers",
 	} {
 		if _, err := loadConfig(writeFile(t, text)); err == nil || !strings.Contains(err.Error(), word) {
 			t.Errorf("%q: %v", text, err)

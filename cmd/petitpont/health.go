@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 
+	"petitpont/runtime/unshare/network"
 	"petitpont/site"
 )
 
@@ -36,6 +37,25 @@ func doorChecks(listeners map[door][]net.Listener, domain string) []site.Check {
 		}})
 	}
 	return all
+}
+
+// vlanChecks let the health page see whether the segments' VLANs carry; none without VLANs.
+func (c Config) vlanChecks() []site.Check {
+	for _, e := range c.Egress {
+		if e.VLAN != 0 {
+			return []site.Check{{Name: "vlan", Look: func(context.Context) error { return c.lookAtVLANs() }}}
+		}
+	}
+	return nil
+}
+
+// lookAtVLANs tells which VLANs of the configuration do not carry.
+func (c Config) lookAtVLANs() error {
+	segments, err := c.segments()
+	if err != nil {
+		return err
+	}
+	return network.Look(segments)
 }
 
 // knock connects, says what it has to, and wants an answer that begins with hear.

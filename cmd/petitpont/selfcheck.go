@@ -74,6 +74,9 @@ func show(w io.Writer, r selfcheck.Report, asJSON bool) error {
 
 // checkWalls runs the check beside whatever runs, with templates of the installation and nothing else of it.
 func checkWalls(ctx context.Context, c Config) (_ selfcheck.Report, err error) {
+	if err := c.lookAtVLANs(); err != nil {
+		return selfcheck.Report{}, err
+	}
 	own, err := checkConfig(c)
 	if err != nil {
 		return selfcheck.Report{}, err
@@ -129,7 +132,7 @@ func checkConfig(c Config) (Config, error) {
 		return c, err
 	}
 	own := c
-	own.Instance, own.Network = checkInstance, block.String()
+	own.Instance, own.Network, own.Egress = checkInstance, block.String(), borrowed(c.Egress)
 	own.Data, own.Run = filepath.Join(c.Data, "selfcheck"), filepath.Join(filepath.Dir(c.Run), checkInstance)
 	if err := os.MkdirAll(own.Data, 0o700); err != nil {
 		return own, err

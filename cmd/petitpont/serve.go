@@ -72,8 +72,8 @@ func serve(ctx context.Context, c Config, log *slog.Logger) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	checks := append(doorChecks(listeners, c.Sites.Domain),
-		site.Check{Name: "reserve", Look: func(context.Context) error { return store.Reserve() }})
+	checks := append(doorChecks(listeners, c.Sites.Domain), c.vlanChecks()...)
+	checks = append(checks, site.Check{Name: "reserve", Look: func(context.Context) error { return store.Reserve() }})
 	sites, err := openService(ctx, c, store, checks, log)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ func init() {
 		"health.runtime":   {"Exécution des sites", "Running of sites"},
 		"health.gate":      {"Accès SFTP", "SFTP access"},
 		"health.proxy":     {"Sites, entrée HTTP", "Sites, HTTP entrance"},
+		"health.vlan":      {"VLAN des segments", "VLANs of the segments"},
 		"health.storage":   {"Stockage", "Storage"},
 		"health.register":  {"Base de l'application", "Application database"},
 		"health.reserve":   {"Réserve de la base", "Database reserve"},

@@ -80,7 +80,7 @@ func (n *Network) setUpBridge(link netlink.Link, sh shard) error {
 			return fmt.Errorf("label: %w", err)
 		}
 	}
-	if err := n.bridgeSysctls(link.Attrs().Name); err != nil {
+	if err := n.linkSysctls(link.Attrs().Name, bridgeSysctls); err != nil {
 		return err
 	}
 	if err := n.host.AddrReplace(link, address(sh.net4())); err != nil {
@@ -94,8 +94,8 @@ func (n *Network) setUpBridge(link netlink.Link, sh shard) error {
 	return n.host.LinkSetUp(link)
 }
 
-func (n *Network) bridgeSysctls(name string) error {
-	for family, list := range bridgeSysctls {
+func (n *Network) linkSysctls(name string, all map[string][][2]string) error {
+	for family, list := range all {
 		if family == "ipv6" && !n.v6 {
 			continue
 		}

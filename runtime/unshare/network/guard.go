@@ -70,7 +70,7 @@ func (n *Network) typeGuard(ctx context.Context, nft io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("write guard: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if err := until(ctx, n.guarded); err != nil {
 		return fmt.Errorf("the guard did not come up: %w", err)
@@ -81,7 +81,7 @@ func (n *Network) typeGuard(ctx context.Context, nft io.Writer) error {
 // unguarded waits until the guard of a killed process has gone with its nft: what stands would be taken for ours, and
 // then go.
 func (n *Network) unguarded(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	err := until(ctx, func() (bool, error) {
 		return exec.Command(program("nft"), "list", "table", "inet", n.instance+"_guard").Run() != nil, nil

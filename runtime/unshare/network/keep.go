@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/vishvananda/netlink/nl"
@@ -14,22 +15,23 @@ import (
 )
 
 // Keep puts the rules back at once when somebody else changes them, as a firewall does that flushes what it does not
-// know, until ctx ends. The kernel tells of each transaction and who made it, so nothing is asked periodically and the
-// budgets of the sites are not forgotten without need.
+// know, and the routes of VLANs, until ctx ends. The kernel tells of each transaction and who made it, so nothing is
+// asked periodically and the budgets of the sites are not forgotten without need.
 func (n *Network) Keep(ctx context.Context) error {
 	f, err := listenRules()
 	if err != nil {
 		return fmt.Errorf("keep rules: %w", err)
 	}
 	defer func() { _ = f.Close() }()
-	defer context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Unix(1, 0)) })()
 	if err := n.Reload(); err != nil { // what was changed while nobody listened
 		return err
 	}
-	guarding := make(chan struct{})
-	ctx, cancel := context.WithCancel(ctx)
-	go func() { n.guard(ctx); close(guarding) }()
-	defer func() { cancel(); <-guarding }()
+	ctx, cancel := context.WithCancelCause(ctx)
+	var beside sync.WaitGroup
+	beside.Go(func() { n.guard(ctx) })
+	beside.Go(func() { cancel(n.keepVLANs(ctx)) })
+	defer func() { cancel(nil); beside.Wait() }()
+	defer context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Unix(1, 0)) })()
 	var t transaction
 	buf := make([]byte, 64<<10)
 	for ctx.Err() == nil {
@@ -45,7 +47,7 @@ func (n *Network) Keep(ctx context.Context) error {
 			n.putBack(ctx, t.program)
 		}
 	}
-	return ctx.Err()
+	return context.Cause(ctx)
 }
 
 // putBack tries until it succeeds: a site without rules is worse than a busy host.

@@ -30,7 +30,7 @@ func keep(t testing.TB, n *Network) {
 
 func fact(t testing.TB, what string, seen func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute) // an emulated machine takes its time
 	defer cancel()
 	if err := until(ctx, func() (bool, error) { return seen(), nil }); err != nil {
 		t.Fatal("waited for: " + what)

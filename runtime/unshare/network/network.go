@@ -32,6 +32,8 @@ type Config struct {
 	Policies map[string]Policy // by segment: what its sites may do in the world
 	DNS      []netip.Addr      // who answers the sites' questions, at most one of each family; may be private, or this host
 	Log      *slog.Logger      // nil: the default logger
+
+	trunk trunk // tests only: what makes VLANs
 }
 
 // Network is an open network. Its methods may be called from any goroutine; calls about one id are serialised by
@@ -43,7 +45,9 @@ type Network struct {
 	dns      []netip.Addr
 	log      *slog.Logger
 	host     *netlink.Handle
-	v6       bool   // the host's kernel has IPv6
+	v6       bool // the host's kernel has IPv6
+	trunk    trunk
+	vlans    []vlan
 	before   before // sysctls as they were before the first instance
 	grave    grave
 
@@ -57,7 +61,7 @@ type Network struct {
 // Open makes the bridges and rules of the instance, or adopts those it finds: attached sites never notice.
 // Addresses of an adopted bridge are those of its first Open; change a segment's block only after a Close.
 func Open(c Config) (*Network, error) {
-	if err := c.check(); err != nil {
+	if err := c.Check(); err != nil {
 		return nil, err
 	}
 	if c.Log == nil {
@@ -69,8 +73,12 @@ func Open(c Config) (*Network, error) {
 	}
 	n := &Network{
 		instance: c.Instance, segments: c.Segments, policies: c.Policies, dns: c.DNS, log: c.Log, host: host, v6: hasIPv6(),
-		shards: map[shard]int{}, ports: map[string]port{},
+		shards: map[shard]int{}, ports: map[string]port{}, trunk: c.trunk,
 	}
+	if n.trunk == nil {
+		n.trunk = dot1q{}
+	}
+	n.vlans = vlans(n.instance, n.segments, n.v6)
 	links, err := n.links()
 	if err == nil {
 		n.before = n.readBefore(links)
@@ -93,6 +101,9 @@ func (n *Network) open(links []netlink.Link) error {
 		n.shards[sh] = 0
 	}
 	if err := n.reload(); err != nil {
+		return err
+	}
+	if err := errors.Join(n.strayVLANs(n.vlans, links), n.layVLANs()); err != nil {
 		return err
 	}
 	for sh := range standing {
@@ -186,7 +197,7 @@ func (n *Network) Close() error {
 	}
 	var errs []error
 	own := slices.DeleteFunc(slices.Clone(links), func(l netlink.Link) bool { return !n.owns(l) })
-	errs = append(errs, n.remove(own...))
+	errs = append(errs, n.remove(own...), n.strayVLANs(nil, nil))
 	// Forwarding ends before the rules that fence it do.
 	errs = append(errs, n.restore(links), n.nft(fmt.Sprintf(
 		"add table bridge %[1]s\ndelete table bridge %[1]s\nadd table inet %[1]s\ndelete table inet %[1]s\n", n.instance)))
@@ -195,23 +206,19 @@ func (n *Network) Close() error {
 	return errors.Join(errs...)
 }
 
-// links lists all links. A dump that links came or went under is partial (ErrDumpInterrupted), so it is taken again.
+// links lists all links.
 func (n *Network) links() ([]netlink.Link, error) {
-	for try := 0; ; try++ {
-		links, err := n.host.LinkList()
-		if err == nil {
-			return links, nil
-		}
-		if !errors.Is(err, netlink.ErrDumpInterrupted) || try == 50 {
-			return nil, fmt.Errorf("list links: %w", err)
-		}
+	links, err := dump(n.host.LinkList)
+	if err != nil {
+		return nil, fmt.Errorf("list links: %w", err)
 	}
+	return links, nil
 }
 
 // owns tells whether a link carries the label of this instance: its group, set when it was created, and its name.
 func (n *Network) owns(l netlink.Link) bool {
 	a := l.Attrs()
-	return (a.Group == group(n.instance) || a.Group == graveGroup(n.instance)) &&
+	return n.isVLAN(l) || (a.Group == group(n.instance) || a.Group == graveGroup(n.instance)) &&
 		(strings.HasPrefix(a.Name, n.instance+"-") || strings.HasPrefix(a.Name, n.instance+"_"))
 }
 

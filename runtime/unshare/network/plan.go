@@ -25,8 +25,13 @@ type Segment struct {
 	Name   string       // [a-z][a-z0-9]*; first letters differ between segments, they become part of interface names
 	V4     netip.Prefix // private block; each 1,024 addresses hold 1,000 slots
 	V6     netip.Prefix // unique local block, /96 or larger
-	VLAN   int          // 0, or the VLAN of Uplink by which the segment's traffic leaves: interface "Uplink.VLAN"
 	Uplink string       // "", or the only interface by which the segment's traffic leaves; absent, none leaves
+	VLAN   int          // 0, or the VLAN of Uplink by which it leaves instead: Open makes the interface "Uplink.VLAN"
+
+	// With a VLAN, optional: this host's address in it and its router, by family. With an address the segment has routes
+	// of its own (see vlan); without one the host's own routes have to lead by that interface.
+	Address4, Address6 netip.Prefix
+	Gateway4, Gateway6 netip.Addr
 }
 
 // Addr is what a site is known by on its segment.
@@ -62,8 +67,9 @@ var (
 	linkName     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,14}$`)
 )
 
-// check holds every name that will become an interface name or an nft token to its alphabet (RULE ARG).
-func (c Config) check() error {
+// Check holds every name that will become an interface name or an nft token to its alphabet (RULE ARG), and tells what
+// cannot be meant. It asks nothing of the kernel: Open does.
+func (c Config) Check() error {
 	if !instanceName.MatchString(c.Instance) {
 		return fmt.Errorf("instance %q: want a letter and at most 8 letters or digits", c.Instance)
 	}
@@ -88,7 +94,7 @@ func (c Config) check() error {
 			}
 		}
 	}
-	return nil
+	return checkVLANs(c.Segments)
 }
 
 func (s Segment) check() error {
@@ -99,12 +105,10 @@ func (s Segment) check() error {
 		return fmt.Errorf("%s: want a private IPv4 block of /22 or larger", s.V4)
 	case !s.V6.Addr().Is6() || s.V6.Bits() > 96 || s.V6 != s.V6.Masked() || !s.V6.Addr().IsPrivate():
 		return fmt.Errorf("%s: want a unique local IPv6 block of /96 or larger", s.V6)
-	case s.VLAN < 0 || s.VLAN > 4094 || s.VLAN > 0 && s.Uplink == "":
-		return fmt.Errorf("vlan %d: want 1 to 4094 with an uplink", s.VLAN)
 	case s.Uplink != "" && !linkName.MatchString(s.exit()):
-		return fmt.Errorf("uplink %q: not an interface name", s.exit())
+		return fmt.Errorf("uplink %q: not an interface name of at most 15 letters", s.exit())
 	}
-	return nil
+	return s.checkVLAN()
 }
 
 // exit is the only interface the segment's traffic may leave by, "" for any.

@@ -22,6 +22,7 @@ type ruleSegment struct {
 	Segment
 	Policy
 	Letter, Exit string
+	Foreign      []string // VLANs of other segments, for one that may leave by any interface
 	Open         []ruleAddr
 	Closed       []ruleAddr
 }
@@ -46,6 +47,7 @@ func (n *Network) rules() (string, error) {
 	data := struct {
 		Name, MAC      string
 		Segments       []ruleSegment
+		VLANs          []string
 		Fence4, Fence6 bool
 		DNS            []ruleAddr
 		Questions      int
@@ -59,8 +61,15 @@ func (n *Network) rules() (string, error) {
 	for _, a := range n.dns {
 		data.DNS = append(data.DNS, ruleAddr{Family: family(a), Addr: a})
 	}
+	for _, v := range n.vlans {
+		data.VLANs = append(data.VLANs, v.name)
+	}
 	for _, s := range n.segments {
-		data.Segments = append(data.Segments, forRules(s, n.policies[s.Name]))
+		r := forRules(s, n.policies[s.Name])
+		if r.Exit == "" {
+			r.Foreign = data.VLANs
+		}
+		data.Segments = append(data.Segments, r)
 	}
 	var b bytes.Buffer
 	if err := rulesTemplate.Execute(&b, data); err != nil {
@@ -101,7 +110,7 @@ func (n *Network) shardRules(sh shard) string {
 
 // nft applies commands in one transaction: all of them or none. n.mu is held, but while Open runs.
 func (n *Network) nft(commands string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute) // 20 ms, but for a host that is drowning
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program("nft"), "-f", "-")
 	cmd.Stdin = strings.NewReader(commands)

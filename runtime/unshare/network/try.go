@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	goruntime "runtime"
 
 	"github.com/vishvananda/netlink"
@@ -37,6 +38,16 @@ func tryAside(c Config) error {
 func tryHere(c Config) error {
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("new network namespace: %w", err)
+	}
+	// Stand-ins for the uplinks, so that VLANs are tried too.
+	for _, s := range c.Segments {
+		uplink := &netlink.Dummy{LinkAttrs: netlink.LinkAttrs{Name: s.Uplink, Flags: net.FlagUp}}
+		if s.VLAN == 0 {
+			continue
+		}
+		if err := netlink.LinkAdd(uplink); err != nil && !errors.Is(err, unix.EEXIST) {
+			return fmt.Errorf("make an interface: %w", err)
+		}
 	}
 	n, err := Open(c)
 	if err != nil {
