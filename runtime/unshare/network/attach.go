@@ -25,17 +25,29 @@ const (
 type label struct {
 	id, segment string
 	slot        int
+	Budget      // zero if it is the segment's
 }
 
-func (l label) String() string { return fmt.Sprintf("%s %s %d", l.id, l.segment, l.slot) }
+func (l label) String() string {
+	return fmt.Sprintf("%s %s %d %d %d", l.id, l.segment, l.slot, l.Rate, l.Connections)
+}
 
 func parseLabel(alias string) (label, bool) {
 	f := strings.Fields(alias)
-	if len(f) != 3 {
+	if len(f) == 3 {
+		f = append(f, "0", "0") // of before sites had budgets
+	}
+	if len(f) != 5 {
 		return label{}, false
 	}
-	slot, err := strconv.Atoi(f[2])
-	return label{f[0], f[1], slot}, err == nil
+	var n [3]int
+	for i := range n {
+		var err error
+		if n[i], err = strconv.Atoi(f[2+i]); err != nil {
+			return label{}, false
+		}
+	}
+	return label{f[0], f[1], n[0], Budget{Rate: n[1], Connections: n[2]}}, true
 }
 
 // Attach gives the network namespace an eth0 with the slot's addresses and plugs it into the segment. Attaching an
@@ -88,7 +100,10 @@ func (n *Network) plug(ctx context.Context, id string, p port, bridge int, ns *o
 	if err != nil {
 		return fmt.Errorf("make veth: %w", err)
 	}
-	if err := n.host.LinkSetAlias(link, label{id, p.Name, p.slot}.String()); err != nil {
+	n.mu.Lock()
+	lb := label{id, p.Name, p.slot, n.budgets[p]}
+	n.mu.Unlock()
+	if err := n.host.LinkSetAlias(link, lb.String()); err != nil {
 		return fmt.Errorf("label: %w", err)
 	}
 	if err := n.fence(link, bridge); err != nil {

@@ -53,6 +53,7 @@ type Network struct {
 
 	mu          sync.Mutex
 	shards      map[shard]int   // bridges that stand, with their index
+	budgets     map[port]Budget // of sites that do not follow their segment's policy
 	ports       map[string]port // by id, of what this process attached
 	generations []uint32        // of the rules, that our last transactions have made
 	closed      bool
@@ -73,7 +74,7 @@ func Open(c Config) (*Network, error) {
 	}
 	n := &Network{
 		instance: c.Instance, segments: c.Segments, policies: c.Policies, dns: c.DNS, log: c.Log, host: host, v6: hasIPv6(),
-		shards: map[shard]int{}, ports: map[string]port{}, trunk: c.trunk,
+		shards: map[shard]int{}, ports: map[string]port{}, budgets: map[port]Budget{}, trunk: c.trunk,
 	}
 	if n.trunk == nil {
 		n.trunk = dot1q{}
@@ -96,6 +97,7 @@ func Open(c Config) (*Network, error) {
 
 // open loads the rules before forwarding is switched on and before any link goes up.
 func (n *Network) open(links []netlink.Link) error {
+	n.recall(links)
 	standing := n.wanted(links)
 	for sh := range standing {
 		n.shards[sh] = 0

@@ -6,8 +6,8 @@ import (
 	"net/netip"
 )
 
-// Policy is what the sites of a segment may do in the world (RULE EGRESS). It is the same for each of them, and each
-// has its own budget; numbers that are zero mean the default. Whatever it says, a site reaches neither the host, nor
+// Policy is what the sites of a segment may do in the world (RULE EGRESS). It is the same for each of them, but for what
+// Limit says of one, and each has its own budget; numbers that are zero mean the default. Whatever it says, a site reaches neither the host, nor
 // another site, nor a private or special address that Open does not name, nor a mail port, nor a resolver but the one.
 type Policy struct {
 	Closed      []netip.Prefix   // blocks that are closed although they are public: the school's own
@@ -37,6 +37,10 @@ var (
 // questions is how many packets a second a site may send to the resolver.
 const questions = 200
 
+const maxPolicy = 1_000_000
+
+var errPolicyRange = errors.New("rate, burst, connections and packets: want 0 to 1,000,000")
+
 func (p Policy) withDefaults() Policy {
 	for field, otherwise := range map[*int]int{&p.Rate: 50, &p.Connections: 512, &p.Packets: 2000} {
 		if *field == 0 {
@@ -61,8 +65,8 @@ func (p Policy) check() error {
 		}
 	}
 	for _, n := range []int{p.Rate, p.Burst, p.Connections, p.Packets} {
-		if n < 0 || n > 1_000_000 {
-			return errors.New("rate, burst, connections and packets: want 0 to 1,000,000")
+		if n < 0 || n > maxPolicy {
+			return errPolicyRange
 		}
 	}
 	return nil

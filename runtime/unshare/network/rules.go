@@ -78,6 +78,7 @@ func (n *Network) rules() (string, error) {
 	for sh := range n.shards {
 		b.WriteString(n.shardRules(sh))
 	}
+	b.WriteString(n.budgetRules())
 	return b.String(), nil
 }
 
