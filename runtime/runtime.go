@@ -38,6 +38,9 @@ type Limits struct {
 	Watches   int   // files and folders watched by inotify
 	Terminals int   // pseudo-terminals
 	Tmp       int64 // bytes of each of /tmp, /run and /dev/shm; what lies there counts as memory too
+
+	Connections int // open to the world at a time
+	Rate        int // new connections to the world a second
 }
 
 // Status is what a driver sees, never what someone wishes.

@@ -106,6 +106,10 @@ type Plan struct {
 	Watches   int    `toml:"watches"`   // of inotify
 	Terminals int    `toml:"terminals"` //
 	Tmp       string `toml:"tmp"`       // each of /tmp, /run and /dev/shm
+
+	// These follow the segment if they are left out: egress.SEGMENT.
+	Connections int `toml:"connections"` // open to the world at a time
+	Rate        int `toml:"rate"`        // new ones a second
 }
 
 // defaultConfig is a small school on one machine.
@@ -222,6 +226,7 @@ func (p Plan) parse() (site.Plan, error) {
 	limits := runtime.Limits{
 		Disk: disk, Inodes: p.Inodes, Memory: memory, CPU: p.CPU, Procs: p.Procs,
 		Files: p.Files, Watches: p.Watches, Terminals: p.Terminals,
+		Connections: p.Connections, Rate: p.Rate,
 	}
 	if limits.IO, err = parseBytes(cmp.Or(p.IO, "0")); err != nil {
 		return site.Plan{}, fmt.Errorf("io: %w", err)

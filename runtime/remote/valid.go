@@ -126,7 +126,7 @@ func limits(l runtime.Limits) error {
 	const most = 1 << 50
 	for _, n := range []int64{
 		l.Disk, l.Inodes, l.Memory, int64(l.CPU), int64(l.Procs), l.IO, int64(l.Files),
-		int64(l.Watches), int64(l.Terminals), l.Tmp,
+		int64(l.Watches), int64(l.Terminals), l.Tmp, int64(l.Connections), int64(l.Rate),
 	} {
 		if n < 0 || n > most {
 			return invalid("limit %d", n)

@@ -35,6 +35,8 @@ var _ runtime.Driver = (*Driver)(nil)
 type Network interface {
 	// Addr is the address of a slot, whether or not it is attached.
 	Addr(segment string, slot int) (network.Addr, error)
+	// Limit holds the site of a slot to a budget of connections, attached or not; a zero field is its segment's.
+	Limit(segment string, slot int, b network.Budget) error
 	// Attach plugs the network namespace in; nothing is left after an error.
 	Attach(ctx context.Context, id, segment string, slot int, netns *os.File) error
 	// Detach removes the link; a no-op if there is none.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"petitpont/runtime"
+	"petitpont/runtime/unshare/network"
 	"petitpont/runtime/unshare/stage"
 )
 
@@ -67,7 +68,7 @@ func (d *Driver) limitLive(ctx context.Context, c *container, l runtime.Limits) 
 	if b == nil || !b.alive() {
 		return nil
 	}
-	errs := []error{b.group.limit(l), d.throttleLive(b, l), d.limitFiles(b, l.Files)}
+	errs := []error{b.group.limit(l), d.throttleLive(b, l), d.limitFiles(b, l.Files), d.limitConnections(c.record, l)}
 	for what, err := range map[string]error{
 		"inotify": b.limitWatches(ctx, l.Watches), "tmpfs": b.limitTmp(l.Tmp),
 		"terminals": b.limitTerminals(l.Terminals, int(d.firstUID(c.record.Spec.Slot))),
@@ -77,6 +78,15 @@ func (d *Driver) limitLive(ctx context.Context, c *container, l runtime.Limits) 
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// limitConnections tells the network before the site is attached, and again while it runs.
+func (d *Driver) limitConnections(r record, l runtime.Limits) error {
+	err := d.Network.Limit(r.Spec.Segment, r.Spec.Slot, network.Budget{Rate: l.Rate, Connections: l.Connections})
+	if err != nil {
+		return fmt.Errorf("limit connections: %w", err)
+	}
+	return nil
 }
 
 // throttle bounds what a group does with the device under an image's mount.

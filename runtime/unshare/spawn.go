@@ -319,6 +319,9 @@ func (d *Driver) plug(ctx context.Context, r record, b *box) error {
 		return err
 	}
 	defer func() { _ = ns.Close() }()
+	if err := d.limitConnections(r, r.Spec.Limits); err != nil {
+		return err
+	}
 	if err := d.Network.Attach(ctx, r.Spec.ID, r.Spec.Segment, r.Spec.Slot, ns); err != nil {
 		return fmt.Errorf("attach network: %w", err)
 	}

@@ -26,10 +26,12 @@ var (
 	least = runtime.Limits{
 		Disk: 16 << 20, Inodes: 1024, Memory: 16 << 20, CPU: 10, Procs: 8,
 		IO: 256 << 10, Files: 256, Watches: 128, Terminals: 4, Tmp: 1 << 20,
+		Connections: 1, Rate: 1,
 	}
 	most = runtime.Limits{
 		Disk: 1 << 44, Inodes: 1<<32 - 1, Memory: 1 << 44, CPU: 1 << 20, Procs: 1 << 22,
 		IO: 1 << 44, Files: 1 << 20, Watches: 1 << 30, Terminals: 1 << 20, Tmp: 1 << 44,
+		Connections: 1_000_000, Rate: 1_000_000, // as package network takes them
 	}
 )
 
@@ -68,7 +70,9 @@ func checkLimits(l runtime.Limits) error {
 		"procs": {int64(l.Procs), int64(least.Procs), int64(most.Procs)}, "io": {l.IO, least.IO, most.IO},
 		"files":   {int64(l.Files), int64(least.Files), int64(most.Files)},
 		"watches": {int64(l.Watches), int64(least.Watches), int64(most.Watches)}, "tmp": {l.Tmp, least.Tmp, most.Tmp},
-		"terminals": {int64(l.Terminals), int64(least.Terminals), int64(most.Terminals)},
+		"terminals":   {int64(l.Terminals), int64(least.Terminals), int64(most.Terminals)},
+		"connections": {int64(l.Connections), int64(least.Connections), int64(most.Connections)},
+		"rate":        {int64(l.Rate), int64(least.Rate), int64(most.Rate)},
 	} {
 		if n[0] != 0 && (n[0] < n[1] || n[0] > n[2]) {
 			return fmt.Errorf("%w: limit of %s is %d, want %d to %d", runtime.ErrInvalid, what, n[0], n[1], n[2])
@@ -77,7 +81,7 @@ func checkLimits(l runtime.Limits) error {
 	return nil
 }
 
-// withDefaults fills what is zero, and rounds the disk up to whole MiB, so that few blank images serve all.
+// withDefaults fills what is zero, but for connections and their rate, which then follow the segment, and rounds the disk up to whole MiB, so that few blank images serve all.
 func withDefaults(l runtime.Limits) runtime.Limits {
 	l.Disk, l.Inodes, l.Memory = or(l.Disk, defaults.Disk), or(l.Inodes, defaults.Inodes), or(l.Memory, defaults.Memory)
 	l.CPU, l.Procs = or(l.CPU, defaults.CPU), or(l.Procs, defaults.Procs)
