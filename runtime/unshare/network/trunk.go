@@ -105,8 +105,15 @@ func (n *Network) addVLAN(v vlan, parent int) (netlink.Link, error) {
 func (n *Network) vlanSysctls(name string) error {
 	all := map[string][][2]string{
 		"ipv4": {
-			{"forwarding", "1"}, {"arp_ignore", "1"}, {"arp_announce", "2"}, {"proxy_arp", "0"}, {"accept_redirects", "0"},
-			{"send_redirects", "0"}, {"accept_source_route", "0"}, {"accept_local", "0"}, {"route_localnet", "0"},
+			{"forwarding", "1"},
+			{"arp_ignore", "1"},
+			{"arp_announce", "2"},
+			{"proxy_arp", "0"},
+			{"accept_redirects", "0"},
+			{"send_redirects", "0"},
+			{"accept_source_route", "0"},
+			{"accept_local", "0"},
+			{"route_localnet", "0"},
 		},
 		"ipv6": {
 			{"accept_ra", "0"}, {"autoconf", "0"}, {"accept_redirects", "0"}, {"proxy_ndp", "0"}, {"accept_source_route", "0"},
