@@ -207,7 +207,7 @@ func waitFor(ctx context.Context, c *crew, path string) error {
 // waitAnswer returns once url answers with anything. A question that hangs is given up, since the demo's own listener
 // takes it even while nobody serves.
 func waitAnswer(ctx context.Context, c *crew, url string) error {
-	client := http.Client{Timeout: time.Second}
+	client := http.Client{Timeout: 10 * time.Second}
 	return poll(ctx, c, url, func() bool {
 		res, err := client.Get(url) //nolint:gosec,noctx // our own panel on loopback
 		if err != nil {

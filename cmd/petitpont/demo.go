@@ -262,5 +262,5 @@ func greet(w io.Writer, c Config, madeUp bool) {
 	}{c, madeUp, ldaptest.DemoPassword, c.siteURL("NAME")})
 }
 
-// waitTime is how long a part of the demo may take to come up.
-const waitTime = 30 * time.Second
+// waitTime is how long a part of the demo may take to come up: far more than a slow machine needs.
+const waitTime = 2 * time.Minute

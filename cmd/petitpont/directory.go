@@ -30,7 +30,7 @@ func directoryCommand() *cobra.Command {
 
 // runDirectory serves until ctx ends. The address goes to the folder by one rename, so that nobody reads half of it.
 func runDirectory(ctx context.Context, dir string) (err error) {
-	server, err := ldaptest.Start(ldaptest.Demo())
+	server, err := ldaptest.StartIn(dir, ldaptest.Demo())
 	if err != nil {
 		return err
 	}

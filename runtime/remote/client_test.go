@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -65,7 +64,7 @@ func running(t *testing.T, d runtime.Driver) runtime.Spec {
 
 func TestRuntimeDown(t *testing.T) {
 	t.Run("nobody has ever listened", func(t *testing.T) {
-		_, err := remote.Dial(filepath.Join(t.TempDir(), "s")).List(within(t))
+		_, err := remote.Dial(socket(t)).List(within(t))
 		if !errors.Is(err, runtime.ErrDown) {
 			t.Errorf("got %v", err)
 		}
@@ -118,7 +117,7 @@ func TestRuntimeDown(t *testing.T) {
 // answering is a server that does what answer does, once per connection.
 func answering(t *testing.T, answer func(*net.UnixConn)) (path string) {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), "s")
+	path = socket(t)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		t.Fatal(err)
@@ -191,7 +190,7 @@ func TestStepsComeWhileTheCallRuns(t *testing.T) {
 func TestCallsBrokenOff(t *testing.T) {
 	t.Run("a change returns once it is undone", func(t *testing.T) {
 		d := &undoes{began: make(chan struct{})}
-		path := filepath.Join(t.TempDir(), "s")
+		path := socket(t)
 		serve(t, path, d, remote.Options{})
 		ctx, cancel := context.WithCancel(context.Background())
 		failed := make(chan error, 1)
@@ -299,7 +298,7 @@ func (o *overlaps) Usage(_ context.Context, id string) (runtime.Usage, error) {
 
 func TestCallsAboutOneIDAreSerialised(t *testing.T) {
 	d := &overlaps{inside: map[string]int{}, met: make(chan struct{})}
-	path := filepath.Join(t.TempDir(), "s")
+	path := socket(t)
 	serve(t, path, d, remote.Options{})
 	var all sync.WaitGroup
 	ctx := within(t)
@@ -400,7 +399,7 @@ func (l *lends) Files(ctx context.Context, id string) (net.Conn, error) {
 }
 
 func TestALentSocketIsCounted(t *testing.T) {
-	d, path := &lends{sockets: newSockets()}, filepath.Join(t.TempDir(), "s")
+	d, path := &lends{sockets: newSockets()}, socket(t)
 	serve(t, path, d, remote.Options{})
 	conn, err := remote.Dial(path).Files(within(t), spec(1).ID)
 	if err != nil {
@@ -440,7 +439,7 @@ func TestWhatIsOpenedIsTheThingItself(t *testing.T) {
 	})
 	t.Run("a file session too, and closing it is its end", func(t *testing.T) {
 		d := newSockets()
-		path := filepath.Join(t.TempDir(), "s")
+		path := socket(t)
 		end := serve(t, path, &d, remote.Options{})
 		conn, err := remote.Dial(path).Files(within(t), spec(1).ID)
 		if err != nil {
@@ -482,7 +481,7 @@ func connOf(fd int) (net.Conn, error) {
 }
 
 func TestAPatientCallWaitsForTheRuntimeAndALookDoesNot(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "runtime.sock")
+	path := socket(t)
 	c := remote.Dial(path)
 	c.Patience = time.Minute
 	if _, err := c.List(within(t)); !errors.Is(err, runtime.ErrDown) {
@@ -502,7 +501,7 @@ func TestAPatientCallWaitsForTheRuntimeAndALookDoesNot(t *testing.T) {
 }
 
 func TestTheRuntimesReturnIsTold(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "runtime.sock")
+	path := socket(t)
 	stop := serve(t, path, fake.New(t.TempDir()), remote.Options{})
 	c, told := remote.Dial(path), make(chan struct{}, 8)
 	c.Returned = func() { told <- struct{}{} }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -17,6 +18,22 @@ import (
 )
 
 var serial atomic.Int64
+
+// socket is a path for a test's socket. It is not in t.TempDir, whose name is the test's: a socket's may have 108 bytes
+// (unix(7)), and where a machine has its temporary folder is not for us to say.
+func socket(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "rt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return filepath.Join(dir, "s")
+}
 
 func spec(slot int) runtime.Spec {
 	return runtime.Spec{
@@ -36,7 +53,7 @@ func open(t *testing.T) *rig {
 	t.Helper()
 	d := fake.New(t.TempDir())
 	t.Cleanup(func() { _ = d.Close() })
-	r := &rig{Driver: d, path: filepath.Join(t.TempDir(), "s")}
+	r := &rig{Driver: d, path: socket(t)}
 	r.serve(t)
 	return r
 }

@@ -5,18 +5,27 @@ import (
 	"io/fs"
 	"net"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 
+	"petitpont/runtime/fake"
 	"petitpont/runtime/remote"
 )
 
+func TestAPathIsFreeOnceItsServerHasReturned(t *testing.T) {
+	path := socket(t)
+	d := fake.New(t.TempDir())
+	t.Cleanup(func() { _ = d.Close() })
+	for range 500 {
+		serve(t, path, d, remote.Options{})()
+	}
+}
+
 func TestListen(t *testing.T) {
 	t.Run("the socket belongs to root and the group of serve, and to nobody else", func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "s")
+		path := socket(t)
 		listening(t, path)
 		info, err := os.Lstat(path)
 		if err != nil {
@@ -28,7 +37,7 @@ func TestListen(t *testing.T) {
 		}
 	})
 	t.Run("a dead server's is replaced", func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "s")
+		path := socket(t)
 		_ = listening(t, path).Close()
 		listening(t, path)
 		c, err := net.Dial("unix", path)
@@ -38,14 +47,14 @@ func TestListen(t *testing.T) {
 		_ = c.Close()
 	})
 	t.Run("a live server's is not", func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "s")
+		path := socket(t)
 		listening(t, path)
 		if _, err := remote.Listen(path, 0, nobody); !errors.Is(err, remote.ErrListening) {
 			t.Errorf("got %v", err)
 		}
 	})
 	t.Run("nor is anything that is no socket", func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "s")
+		path := socket(t)
 		if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +66,7 @@ func TestListen(t *testing.T) {
 		}
 	})
 	t.Run("of many that start at once one gets it", func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "s")
+		path := socket(t)
 		_ = listening(t, path).Close()
 		var won atomic.Int32
 		var all sync.WaitGroup

@@ -35,11 +35,15 @@ func Serve(ctx context.Context, l *net.UnixListener, d runtime.Driver, o Options
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	s := &server{ctx: ctx, driver: d, options: o, slots: make(chan struct{}, maxCalls)}
-	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+	closed := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() { _ = l.Close(); close(closed) })
 	defer func() {
-		stop()
+		if stop() {
+			_ = l.Close()
+		} else {
+			<-closed // accept may hear of it sooner, while the kernel still takes connections for us
+		}
 		cancel()
-		_ = l.Close()
 		s.calls.Wait()
 	}()
 	return s.accept(l)

@@ -112,7 +112,7 @@ func TestNoDescriptorIsLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = null.Close() }) // after the servers below
-	path := filepath.Join(t.TempDir(), "s")
+	path := socket(t)
 	lent := &lends{sockets: newSockets()}
 	serve(t, path, lent, remote.Options{})
 	lending := remote.Dial(path)
@@ -247,7 +247,7 @@ func TestEveryFieldIsCheckedAgain(t *testing.T) {
 		"a NUL in argv":            `"call":"exec","id":"abcdefghij","cmd":{"argv":["YQBi"]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "s")
+			path := socket(t)
 			serve(t, path, nil, remote.Options{}) // a nil driver: being reached is a panic, answered as another error
 			if got := say(t, path, `{"v":3,`+line+"}\n"); !errorsIn(got, "invalid") {
 				t.Errorf("answered %q", got)
@@ -257,7 +257,7 @@ func TestEveryFieldIsCheckedAgain(t *testing.T) {
 }
 
 func TestADriversPanicIsOneCallsError(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "s")
+	path := socket(t)
 	serve(t, path, nil, remote.Options{})
 	for range 2 {
 		err := remote.Dial(path).Freeze(within(t), spec(1).ID)

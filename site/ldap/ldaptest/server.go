@@ -31,6 +31,7 @@ const connectionTime = 10 * time.Second
 
 // Server is a running directory.
 type Server struct {
+	below  string // folder that dir is made in; "" is the system's for temporary files
 	dir    string // CA certificate and bind password
 	addr   string
 	secret string // of the service account
@@ -49,8 +50,11 @@ type opened struct {
 }
 
 // Start serves people on a free port of 127.0.0.1, until Stop.
-func Start(people []Person) (*Server, error) {
-	s := &Server{secret: rand.Text(), bound: map[int]string{}}
+func Start(people []Person) (*Server, error) { return StartIn("", people) }
+
+// StartIn is Start with the server's files below a folder, which whoever kills the server can then remove.
+func StartIn(dir string, people []Person) (*Server, error) {
+	s := &Server{below: dir, secret: rand.Text(), bound: map[int]string{}}
 	s.SetPeople(people)
 	if err := s.start(); err != nil {
 		_ = s.Stop()
@@ -129,7 +133,7 @@ func (s *Server) start() error {
 	if err != nil {
 		return err
 	}
-	if s.dir, err = os.MkdirTemp("", "petitpont-directory-"); err != nil {
+	if s.dir, err = os.MkdirTemp(s.below, "petitpont-directory-"); err != nil {
 		return err
 	}
 	// serve runs as another user than the demo that starts us, and reads both files.
