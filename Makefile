@@ -36,7 +36,8 @@ check:
 	test "$$before" = "$$(cat views/*_templ.go | cksum)" || { echo "views/*_templ.go were not generated from the .templ files: commit what has just been written"; exit 1; }
 
 bench: deps-test build
-	$(ASROOT) $(GO) test -run '^$$' -bench . -benchtime 10x -count 1 ./runtime/unshare ./proxy ./e2e
+	$(ASROOT) $(GO) test -run '^$$' -bench . -benchtime 10x -count 1 ./runtime/unshare ./proxy ./sshgate ./e2e
+	$(SUDO) e2e/bench/doors.sh $(BIN)
 
 generate:
 	$(GO) generate ./... && $(GO) tool templ generate -path views

@@ -203,7 +203,7 @@ func (anyone) Files(context.Context, site.Identity, string) (net.Conn, error) {
 }
 func (anyone) Revoked(site.Identity) <-chan struct{} { return nil }
 
-func startVictim(t *testing.T, off string) (b *bench, ended <-chan error) {
+func startVictim(t testing.TB, off string) (b *bench, ended <-chan error) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), victimEnv+"="+off)
@@ -220,7 +220,7 @@ func startVictim(t *testing.T, off string) (b *bench, ended <-chan error) {
 	gone := make(chan struct{})
 	go func() { done <- cmd.Wait(); close(gone) }()
 	t.Cleanup(func() { stdin.Close(); <-gone })
-	return &bench{t: t, port: strings.TrimSpace(port)}, done
+	return &bench{t: t, port: strings.TrimSpace(port), pid: cmd.Process.Pid}, done
 }
 
 // malformedPty sends a terminal name whose length is nearly 2^32.

@@ -30,10 +30,11 @@ var testKeys = sync.OnceValues(func() ([]gossh.Signer, error) {
 
 // bench is a gate on a loopback port and what a client needs to reach it.
 type bench struct {
-	t     *testing.T
+	t     testing.TB
 	sites *fakeSites
 	gate  *Gate
 	port  string
+	pid   int    // of a gate in a process of its own
 	home  string // of the client: known_hosts, askpass, local files
 	log   *syncBuffer
 }
