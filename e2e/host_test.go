@@ -76,7 +76,8 @@ func TestAMachineThatCannotIsToldSoInOneSentenceAndLeftAlone(t *testing.T) {
 }
 
 // TestADemoRunsOnABareMachine: Debian closes the homes of people and of root, where a clone usually is; some people's
-// umask closes all that they make; su leaves sbin out of PATH; the smallest Debian has no /etc/protocols.
+// umask closes all that they make; su leaves sbin out of PATH; the smallest Debian has no /etc/protocols; IPv6 may be
+// off.
 func TestADemoRunsOnABareMachine(t *testing.T) {
 	closed := t.TempDir()
 	if out, err := exec.Command("cp", "-r", bin, closed).CombinedOutput(); err != nil {
@@ -89,8 +90,11 @@ func TestADemoRunsOnABareMachine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bare := `umask 077; test ! -e /etc/protocols || mount --bind /dev/null /etc/protocols; exec env -i PATH=/usr/bin:/bin "$@"`
-	d.through = []string{"unshare", "--mount", "sh", "-ec", bare, "sh"}
+	bare := `umask 077
+		ip link set lo up; echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6
+		test ! -e /etc/protocols || mount --bind /dev/null /etc/protocols
+		exec env -i PATH=/usr/bin:/bin "$@"`
+	d.through = []string{"unshare", "--mount", "--net", "sh", "-ec", bare, "sh"}
 	d.bin = filepath.Join(closed, filepath.Base(bin))
 	if err := d.Start(); err != nil {
 		t.Fatal(err)
