@@ -142,6 +142,9 @@ func (d *Driver) kill(ctx context.Context, c *container) error {
 		}
 	}
 	signalled(b.pidfd, unix.SIGKILL)
+	if err := b.group.hurry(); err != nil { // what has to die takes processor time for that, and may have none left
+		d.Log.Warn("free the processor before kill", "site", b.id, "error", err)
+	}
 	t := time.NewTimer(10 * time.Second)
 	defer t.Stop()
 	select {

@@ -46,6 +46,8 @@ type group interface {
 	usage() (usage, error)
 	// oomKills counts processes the kernel killed here for memory.
 	oomKills() int64
+	// hurry takes the limit of processor time away from a group that has been killed.
+	hurry() error
 	// swap is how much of its memory may be swapped out, in bytes: nothing, also on a host without swap accounting.
 	swap() int64
 	// throttled counts how often the group wanted more of the processors than it may have.

@@ -207,6 +207,8 @@ func (g v1Group) usage() (usage, error) {
 
 func (g v1Group) oomKills() int64 { return g.memory.field("memory.oom_control", "oom_kill") }
 
+func (g v1Group) hurry() error { return g.cpu.write("cpu.cfs_quota_us", "-1") }
+
 func (g v1Group) swap() int64 {
 	return max(g.memory.number("memory.memsw.limit_in_bytes")-g.memory.number("memory.limit_in_bytes"), 0)
 }

@@ -113,6 +113,8 @@ func (g v2Group) usage() (usage, error) {
 
 func (g v2Group) oomKills() int64 { return g.all.field("memory.events", "oom_kill") }
 
+func (g v2Group) hurry() error { return g.all.write("cpu.max", "max") }
+
 func (g v2Group) swap() int64 {
 	if g.all.read("memory.swap.max") == "max" {
 		return math.MaxInt64
