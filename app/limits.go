@@ -60,6 +60,7 @@ func typedLimits(c echo.Context) (own runtime.Limits, bad string) {
 		Memory: values["memory"], CPU: int(values["cpu"]), Procs: int(values["procs"]), Disk: values["disk"],
 		Inodes: values["inodes"], IO: values["io"], Tmp: values["tmp"],
 		Files: int(values["files"]), Watches: int(values["watches"]), Terminals: int(values["terminals"]),
+		Connections: int(values["connections"]), Rate: int(values["rate"]),
 	}, ""
 }
 

@@ -139,12 +139,12 @@ func TestAdminChangesLimits(t *testing.T) {
 	b.get("/s/blog").want(t, 200, "Limits of blog applied.", `value="512"`, `value="150"`, `value="2048"`, "6 of 200", "Go back to the rules",
 		"The disk will grow to 2\u00a0GB at the next start of the site.")
 	b.get("/s/blog").want(t, 200, `<details class="more-limits">`, "More limits", "Rule of the role: the default value").lacks(t, `more-limits" open`)
-	b.post("/s/blog/limits", "inodes", "5000", "io", "32", "tmp", "16", "files", "1024", "watches", "4096", "terminals", "8").goesTo(t, "/s/blog")
+	b.post("/s/blog/limits", "inodes", "5000", "io", "32", "tmp", "16", "files", "1024", "watches", "4096", "terminals", "8", "connections", "90", "rate", "12").goesTo(t, "/s/blog")
 	s, _ = p.sites.Find(t.Context(), site.Identity{Admin: true}, "blog")
-	if want := (runtime.Limits{Inodes: 5000, IO: 32 << 20, Tmp: 16 << 20, Files: 1024, Watches: 4096, Terminals: 8}); s.Own != want {
+	if want := (runtime.Limits{Inodes: 5000, IO: 32 << 20, Tmp: 16 << 20, Files: 1024, Watches: 4096, Terminals: 8, Connections: 90, Rate: 12}); s.Own != want {
 		t.Errorf("%+v", s.Own)
 	}
-	b.get("/s/blog").want(t, 200, `<details class="more-limits" open>`, `value="5000"`, `value="32"`, `value="16"`, `value="1024"`, `value="4096"`, `value="8"`)
+	b.get("/s/blog").want(t, 200, `<details class="more-limits" open>`, `value="5000"`, `value="32"`, `value="16"`, `value="1024"`, `value="4096"`, `value="8"`, `value="90"`, `value="12"`)
 	b.post("/s/blog/limits", "memory", "512", "reset", "1").goesTo(t, "/s/blog")
 	if s, _ := p.sites.Find(t.Context(), site.Identity{Admin: true}, "blog"); s.Own != (runtime.Limits{}) {
 		t.Errorf("%+v", s.Own)

@@ -44,6 +44,8 @@ var limitRules = []limitRule{
 	{"files", false, 256, 1 << 20, func(l runtime.Limits) int64 { return int64(l.Files) }, func(l *runtime.Limits, n int64) { l.Files = int(n) }},
 	{"watches", false, 128, 1 << 24, func(l runtime.Limits) int64 { return int64(l.Watches) }, func(l *runtime.Limits, n int64) { l.Watches = int(n) }},
 	{"terminals", false, 4, 4096, func(l runtime.Limits) int64 { return int64(l.Terminals) }, func(l *runtime.Limits, n int64) { l.Terminals = int(n) }},
+	{"connections", false, 8, 1_000_000, func(l runtime.Limits) int64 { return int64(l.Connections) }, func(l *runtime.Limits, n int64) { l.Connections = int(n) }},
+	{"rate", false, 1, 100_000, func(l runtime.Limits) int64 { return int64(l.Rate) }, func(l *runtime.Limits, n int64) { l.Rate = int(n) }},
 }
 
 // overlay are the limits of base, but for what own says otherwise.

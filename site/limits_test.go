@@ -36,7 +36,7 @@ func TestSetLimits(t *testing.T) {
 		s := w.make("blog")
 		own := runtime.Limits{
 			Disk: 2 << 30, Inodes: 5000, Memory: 512 << 20, CPU: 2000, Procs: 200,
-			IO: 8 << 20, Files: 512, Watches: 256, Terminals: 8, Tmp: 4 << 20,
+			IO: 8 << 20, Files: 512, Watches: 256, Terminals: 8, Tmp: 4 << 20, Connections: 64, Rate: 10,
 		}
 		for i := range reflect.TypeFor[runtime.Limits]().NumField() {
 			if reflect.ValueOf(own).Field(i).IsZero() {
@@ -79,6 +79,7 @@ func TestSetLimits(t *testing.T) {
 			site.CodeLimitCount: {
 				{CPU: 1}, {CPU: -5}, {Procs: 1}, {Procs: 1 << 30}, {Inodes: 1}, {Inodes: 1 << 40}, {Files: 1}, {Files: 1 << 30},
 				{Watches: 1}, {Watches: 1 << 30}, {Terminals: 1}, {Terminals: -1}, {Terminals: 1 << 20},
+				{Connections: 1}, {Connections: 1 << 30}, {Rate: -1}, {Rate: 1 << 30},
 			},
 			site.CodeDiskShrinks: {{Disk: 512 << 20}},
 		} {

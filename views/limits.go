@@ -38,6 +38,8 @@ var LimitFields = []limitField{
 	{"files", 1, func(l runtime.Limits) int64 { return int64(l.Files) }},
 	{"watches", 1, func(l runtime.Limits) int64 { return int64(l.Watches) }},
 	{"terminals", 1, func(l runtime.Limits) int64 { return int64(l.Terminals) }},
+	{"connections", 1, func(l runtime.Limits) int64 { return int64(l.Connections) }},
+	{"rate", 1, func(l runtime.Limits) int64 { return int64(l.Rate) }},
 }
 
 const moreLimits = 4
