@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +35,7 @@ import (
 //	sftp LOGIN [FILE]         OpenSSH's sftp with the commands of FILE
 //	scp LOGIN ARGS...         OpenSSH's scp; @: stands for the gate
 //	slapd start|stop          a real OpenLDAP with marie (student) and paul (in no group), for the demo that follows
+//	inside SCRIPT             run a script as root inside the one site that runs
 //	kill9 serve|runtime       kill the process, wait until it has been started again
 //	herd N URL                N visitors at once; all must get 200
 func TestStories(t *testing.T) {
@@ -44,7 +46,7 @@ func TestStories(t *testing.T) {
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"demo": demoCmd, "signin": signinCmd, "get": getCmd, "post": postCmd, "await": awaitCmd,
-			"sftp": sftpCmd, "scp": scpCmd, "kill9": kill9Cmd, "herd": herdCmd, "slapd": slapdCmd,
+			"sftp": sftpCmd, "scp": scpCmd, "kill9": kill9Cmd, "inside": insideCmd, "herd": herdCmd, "slapd": slapdCmd,
 		},
 	})
 }
@@ -255,6 +257,30 @@ func run(ts *testscript.TestScript, neg bool, name string, words []string) {
 	err := cmd.Run()
 	if failed := err != nil; failed != neg {
 		ts.Fatalf("%s %s: %v", name, strings.Join(words, " "), err)
+	}
+}
+
+// insideCmd runs a script as the root of the one site that runs, as its owner could.
+func insideCmd(ts *testscript.TestScript, _ bool, args []string) {
+	states, err := filepath.Glob(filepath.Join("/run", visitorOf(ts).demo.Instance, "boxes", "*", "state.json"))
+	ts.Check(err)
+	var pid string
+	for _, path := range states {
+		var box struct {
+			PID     int  `json:"pid"`
+			Running bool `json:"running"`
+		}
+		ts.Check(json.Unmarshal([]byte(read(path)), &box))
+		if box.Running {
+			pid = strconv.Itoa(box.PID)
+		}
+	}
+	if pid == "" {
+		ts.Fatalf("inside: no site runs")
+	}
+	out, err := exec.Command("nsenter", "--target", pid, "--user", "--mount", "--pid", "--setuid=0", "--setgid=0", "sh", "-c", args[0]).CombinedOutput()
+	if err != nil {
+		ts.Fatalf("inside: %v: %s", err, out)
 	}
 }
 

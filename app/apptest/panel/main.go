@@ -102,7 +102,7 @@ func furnish(s *apptest.Sites) {
 	s.Put("prof", "boutique", site.Awake, func(x *site.Site) { x.Stack = site.Offers()[1] })
 	s.Put("admin", "annuaire", site.Awake, func(x *site.Site) {
 		x.Stack = site.Stack{Template: "web", Server: "caddy", Language: "python", Database: "postgresql"}
-		x.Own = runtime.Limits{Memory: 768 << 20}
+		x.Own = runtime.Limits{Memory: 768 << 20, IO: 16 << 20}
 	})
 	s.Wait("annuaire")
 	furnishAdmin(s)
