@@ -8,7 +8,7 @@ export HOME ?= $(shell getent passwd $$(id -u) | cut -d: -f6)
 # git tells root nothing about a clone of yours.
 export GOFLAGS := -buildvcs=false $(GOFLAGS)
 RUN    := mmdebstrap debian-archive-keyring nftables iproute2 e2fsprogs util-linux ca-certificates gcc libc6-dev
-TEST   := $(RUN) slapd openssh-client openssh-sftp-server libcap2-bin curl chromium procps
+TEST   := $(RUN) git rsync slapd openssh-client openssh-sftp-server libcap2-bin curl chromium procps
 BOX    := CGO_ENABLED=0 $(GO) build -trimpath -tags netgo,osusergo -ldflags '-s -w'
 # Root's tests keep their build cache apart, so that no file of root's lands in yours; /tmp may be memory (Debian 13).
 ASROOT := $(SUDO) env PATH="$$PATH" TMPDIR=/var/tmp GOMODCACHE="$$($(GO) env GOMODCACHE)" $(if $(SUDO),GOCACHE=/var/cache/petitpont-go) GOFLAGS="$$GOFLAGS"

@@ -20,7 +20,9 @@ func (c check) assemble(number int) []bpf.Instruction {
 const (
 	newSpaces = unix.CLONE_NEWUSER | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWIPC |
 		unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP
-	typeMask = 0xf // of socket(2): above it stand SOCK_CLOEXEC and SOCK_NONBLOCK
+	// What unshare may take apart, as a list of its own: a kernel that learns a new kind of namespace has a flag for it.
+	ownThings = unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SYSVSEM | unix.CLONE_VM | unix.CLONE_SIGHAND | unix.CLONE_THREAD
+	typeMask  = 0xf // of socket(2): above it stand SOCK_CLOEXEC and SOCK_NONBLOCK
 )
 
 // personas are the execution domains a program may ask for: Linux, 32 bits, an old version number, and "which is it?".
@@ -45,6 +47,12 @@ func layers() []bpf.Instruction {
 	}
 }
 
+// devices are requests to a socket that have the kernel load the drivers of VLANs and of bridges, whoever asks.
+var devices = []uint32{
+	unix.SIOCGIFVLAN, unix.SIOCSIFVLAN, unix.SIOCGIFBR, unix.SIOCSIFBR, unix.SIOCBRADDBR, unix.SIOCBRDELBR,
+	unix.SIOCBRADDIF, unix.SIOCBRDELIF,
+}
+
 // checks is every call whose arguments are looked at. The limits of a process are its own to change: init runs under the
 // same user as the tenant's root, and without descriptors or memory it could no longer be asked for anything (RULE ENTER).
 func checks(open []string) []check {
@@ -57,13 +65,28 @@ func checks(open []string) []check {
 		return c
 	}
 	return slices.Concat(
-		shut(Namespaces, check{"clone", noBits(0, newSpaces)}, check{"unshare", noBits(0, newSpaces|unix.CLONE_NEWTIME)}),
+		shut(Namespaces, check{"clone", noBits(0, newSpaces)}, check{"unshare", slices.Concat(noHigh(0), noBits(0, ^uint32(ownThings)))}),
 		shut(Persona, check{"personality", oneOf(0, personas)}),
-		shut(Terminals, check{"ioctl", noneOf(1, terminals)}),
+		[]check{{"ioctl", noneOf(1, requests(open))}},
 		shut(Tracing, check{"prlimit64", []bpf.Instruction{load(0), when(0, 1), pass, eperm}}),
 		[]check{{"socket", socket(open)}},
 		shut(Protocols, check{"setsockopt", layers()}),
 		shut(Families, check{"socketpair", []bpf.Instruction{load(0), when(unix.AF_UNIX, 1), pass, noFamily}}))
+}
+
+// requests are those that no program may make of a descriptor.
+func requests(open []string) (all []uint32) {
+	for theme, list := range map[string][]uint32{Terminals: terminals, Devices: devices} {
+		if !slices.Contains(open, theme) {
+			all = append(all, list...)
+		}
+	}
+	return all
+}
+
+// noHigh refuses an argument of more than 32 bits. The kernel cuts those of other calls off.
+func noHigh(arg uint32) []bpf.Instruction {
+	return []bpf.Instruction{bpf.LoadAbsolute{Off: offArgs + 8*arg + 4, Size: 4}, bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipTrue: 1}, eperm}
 }
 
 func noBits(arg, mask uint32) []bpf.Instruction {
@@ -91,33 +114,51 @@ func noneOf(arg uint32, values []uint32) []bpf.Instruction {
 // last universal exploits came through such modules (AF_ALG CVE-2026-31431, RxRPC CVE-2026-43500, DCCP CVE-2017-6074,
 // SCTP, TIPC, vsock). Raw ones are refused a second time by the missing capability.
 //
+// A type and a protocol that do not belong together are refused for the same reason: there is no module for TCP by
+// datagrams, but to find out the kernel runs the host's modprobe twice, in nobody's budget.
+//
 // With a part open: no look at families also means none at protocols, which belong to families.
 func socket(open []string) []bpf.Instruction {
 	if slices.Contains(open, Families) {
 		return []bpf.Instruction{pass}
 	}
-	protocols := []bpf.Instruction{
-		load(1),
-		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: typeMask},
-		when(unix.SOCK_RAW, 1), eperm,
-		bpf.JumpIf{Cond: bpf.JumpGreaterThan, Val: unix.SOCK_DGRAM, SkipFalse: 1},
-		noProtocol,
-		load(2),
-	}
-	for _, p := range []uint32{unix.IPPROTO_IP, unix.IPPROTO_TCP, unix.IPPROTO_UDP, unix.IPPROTO_ICMP, unix.IPPROTO_ICMPV6} {
-		protocols = append(protocols, when(p, 1), pass)
-	}
-	protocols = append(protocols, noProtocol)
+	v4, v6 := protocols(unix.IPPROTO_ICMP), protocols(unix.IPPROTO_ICMPV6)
 	if slices.Contains(open, Protocols) {
-		protocols = []bpf.Instruction{pass}
+		v4, v6 = []bpf.Instruction{pass}, []bpf.Instruction{pass}
 	}
 	return slices.Concat(
 		[]bpf.Instruction{
 			load(0), when(unix.AF_UNIX, 1), pass,
 			when(unix.AF_NETLINK, 4), load(2), when(unix.NETLINK_ROUTE, 1), pass, noFamily,
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_INET, SkipTrue: 2},
-			bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.AF_INET6, SkipTrue: 1},
-			noFamily,
+			when(unix.AF_INET, uint8(len(v4))),
 		},
-		protocols)
+		v4,
+		[]bpf.Instruction{when(unix.AF_INET6, uint8(len(v6)))},
+		v6,
+		[]bpf.Instruction{noFamily})
+}
+
+// protocols are those of one version of IP, each with its type; ping is that version's own.
+func protocols(ping uint32) []bpf.Instruction {
+	stream := belongs(unix.IPPROTO_IP, unix.IPPROTO_TCP)
+	datagram := belongs(unix.IPPROTO_IP, unix.IPPROTO_UDP, ping)
+	return slices.Concat(
+		[]bpf.Instruction{
+			load(1),
+			bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: typeMask},
+			when(unix.SOCK_RAW, 1), eperm,
+			when(unix.SOCK_STREAM, uint8(len(stream))),
+		},
+		stream,
+		[]bpf.Instruction{when(unix.SOCK_DGRAM, uint8(len(datagram)))},
+		datagram,
+		[]bpf.Instruction{noProtocol})
+}
+
+func belongs(all ...uint32) []bpf.Instruction {
+	code := []bpf.Instruction{load(2)}
+	for _, p := range all {
+		code = append(code, when(p, 1), pass)
+	}
+	return append(code, noProtocol)
 }

@@ -14,8 +14,8 @@ var allowed = []group{
 	{
 		"files", "reading and writing its own tree; what may be touched is decided by owner and mode",
 		`read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek open openat openat2 creat close
-		close_range dup dup2 dup3 fcntl flock fsync fdatasync sync_file_range syncfs sync truncate ftruncate fallocate
-		fadvise64 readahead sendfile copy_file_range splice tee vmsplice cachestat`,
+		close_range dup dup2 dup3 fcntl flock fsync fdatasync sync_file_range syncfs truncate ftruncate fallocate
+		fadvise64 readahead sendfile copy_file_range splice tee`,
 	},
 	{
 		"names", "the same for folders, links and attributes",
@@ -28,15 +28,13 @@ var allowed = []group{
 	{
 		"memory", "of its own; how much is the cgroup's to say",
 		`mmap mprotect munmap mremap brk madvise mincore msync mlock mlock2 munlock mlockall munlockall mseal
-		remap_file_pages memfd_create membarrier pkey_alloc pkey_free pkey_mprotect map_shadow_stack
-		get_mempolicy set_mempolicy mbind set_mempolicy_home_node`,
-	}, // the last four: MariaDB and PostgreSQL place their pools
+		memfd_create membarrier pkey_alloc pkey_free pkey_mprotect map_shadow_stack get_mempolicy set_mempolicy mbind`,
+	}, // the last three: MariaDB and PostgreSQL place their pools
 	{
 		"processes", "starting, waiting for and ending its own",
 		`fork vfork execve execveat exit exit_group wait4 waitid kill tkill tgkill getpid getppid gettid getpgid setpgid
-		getpgrp getsid setsid pidfd_open pidfd_send_signal process_mrelease restart_syscall set_tid_address prctl arch_prctl
-		modify_ldt set_thread_area get_thread_area set_robust_list get_robust_list rseq getcpu getrusage times
-		process_madvise`,
+		getpgrp getsid setsid pidfd_open pidfd_send_signal restart_syscall set_tid_address prctl arch_prctl set_robust_list
+		get_robust_list rseq getcpu getrusage times`,
 	},
 	{
 		"identity", "masters drop to their workers' users; the user namespace bounds what they can become",
@@ -110,7 +108,15 @@ var refused = []group{
 	},
 	{
 		Tracing, "one program of a site looking into another's memory: petitpont's own run beside it (RULE ENTER)",
-		`ptrace process_vm_readv process_vm_writev pidfd_getfd kcmp`,
+		`ptrace process_vm_readv process_vm_writev pidfd_getfd kcmp process_madvise process_mrelease`,
+	},
+	{
+		Pages, "pages of files that all sites have in common, the template's: whether others have just read one (CVE-2025-21691), and giving pages away instead of copying them, by which read-only ones were written before (CVE-2008-0600, CVE-2026-31431)",
+		`cachestat vmsplice`,
+	},
+	{
+		Segments, "descriptor tables of 16-bit programs and a second order for a mapping's pages: nobody has used them for years but exploits (CVE-2015-5157, CVE-2017-17053)",
+		`modify_ldt set_thread_area get_thread_area remap_file_pages set_mempolicy_home_node`,
 	},
 	{
 		Surface, "counters, page faults, other people's file handles and pages: host-wide things, and tools of exploits (userfaultfd stops the kernel where an attacker wants it, CVE-2021-22555)",
@@ -124,8 +130,8 @@ var refused = []group{
 var absent = []group{
 	{Hidden, "clone3 takes its flags from memory, where no filter can look: libc falls back to clone", `clone3`},
 	{
-		Shared, "fs.aio-max-nr counts the whole host's (RULE BUDGET): MariaDB and nginx go on without",
-		`io_setup io_destroy io_getevents io_pgetevents io_submit io_cancel`,
+		Shared, "fs.aio-max-nr counts the whole host's, and sync writes back the disks of all (RULE BUDGET): MariaDB and nginx go on without the one, and whoever means its own files has fsync and syncfs",
+		`io_setup io_destroy io_getevents io_pgetevents io_submit io_cancel sync`,
 	},
 	{
 		"gone", "no longer in the kernel, or never was",
