@@ -7,6 +7,7 @@ import (
 
 	"petitpont/runtime"
 	"petitpont/site"
+	"petitpont/views/i18n"
 )
 
 // HealthPage is P22.
@@ -99,6 +100,17 @@ func probeVerdict(result string) verdict {
 		return noneVerdict
 	}
 	return unknownVerdict
+}
+
+// attackName and attackAbout say what was tried, in the reader's language.
+func attackName(ctx context.Context, p site.Probe) string {
+	name, _ := i18n.Attack(frame(ctx).Lang, p.Name, p.About)
+	return name
+}
+
+func attackAbout(ctx context.Context, p site.Probe) string {
+	_, about := i18n.Attack(frame(ctx).Lang, p.Name, p.About)
+	return about
 }
 
 // passed counts the attacks that were not blocked.

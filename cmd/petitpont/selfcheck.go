@@ -111,12 +111,13 @@ func checkWalls(ctx context.Context, c Config) (_ selfcheck.Report, err error) {
 }
 
 func attackSite(ctx context.Context, own Config, driver *unshare.Driver, net *network.Network) (selfcheck.Report, error) {
-	spec, err := checkSpec(ctx, driver)
+	spec, used, err := checkSpec(ctx, driver)
 	if err != nil {
 		return selfcheck.Report{}, err
 	}
 	return selfcheck.Run(ctx, selfcheck.Config{
-		Driver: driver, Instance: own.Instance, Spec: spec, Version: version,
+		Template: filepath.Join(own.templates(), used.Name, used.Version, "rootfs"),
+		Driver:   driver, Instance: own.Instance, Spec: spec, Version: version,
 		Disk: func(id string) string { return filepath.Join(own.Data, "sites", id, "disk.img") },
 		Addr: func(slot int) (selfcheck.Addr, error) {
 			a, err := net.Addr(spec.Segment, slot)
@@ -199,10 +200,10 @@ func clearCheck(ctx context.Context, driver *unshare.Driver) error {
 }
 
 // checkSpec is the smallest site there is: a web server that serves files, of the newest template that has one.
-func checkSpec(ctx context.Context, driver *unshare.Driver) (runtime.Spec, error) {
+func checkSpec(ctx context.Context, driver *unshare.Driver) (runtime.Spec, runtime.Template, error) {
 	all, err := driver.Templates(ctx)
 	if err != nil {
-		return runtime.Spec{}, err
+		return runtime.Spec{}, runtime.Template{}, err
 	}
 	for _, t := range slices.Backward(all) {
 		for _, server := range []string{"nginx", "caddy", "apache"} {
@@ -210,9 +211,9 @@ func checkSpec(ctx context.Context, driver *unshare.Driver) (runtime.Spec, error
 				return runtime.Spec{Template: t.Name, Segment: "student", Services: []string{server}, Env: []string{
 					"PETITPONT_SITE=selfcheck",
 					"PETITPONT_SERVER=" + server, "PETITPONT_LANGUAGE=none", "PETITPONT_DATABASE=none",
-				}}, nil
+				}}, t, nil
 			}
 		}
 	}
-	return runtime.Spec{}, fmt.Errorf("no template has a web server: run `petitpont template build web` first: %w", runtime.ErrNoTemplate)
+	return runtime.Spec{}, runtime.Template{}, fmt.Errorf("no template has a web server: run `petitpont template build web` first: %w", runtime.ErrNoTemplate)
 }

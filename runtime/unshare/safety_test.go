@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pkg/sftp"
 	"golang.org/x/sys/unix"
 )
 
@@ -215,4 +216,39 @@ su -s /bin/sh site -c 'mkfifo /tmp/f && (echo through > /tmp/f &) ; cat /tmp/f'`
 	if out := r.sh(t, s.ID, script, true); out != "built\nremoved\npacked\nthrough\n" {
 		t.Errorf("it said %s", out)
 	}
+}
+
+// TestS6WhatATenantReplacedIsNotRun puts the tenant's own things in the place of whatever a program of ours could use
+// on its way: the loader's list, name services, shells, and the interpreter that would be us again.
+func TestS6WhatATenantReplacedIsNotRun(t *testing.T) {
+	r := open(t)
+	s := spec(t, 1)
+	addr := r.running(t, s)
+	r.sh(t, s.ID, `printf '#!/proc/self/exe\n' > /evil && chmod 755 /evil
+for p in tar gzip cat ls rsync; do ln -sf /evil /usr/bin/$p; done
+printf 'passwd: evil\n' > /etc/nsswitch.conf
+echo 'site:x:0:0::/:/evil' > /etc/passwd
+mkdir -p /lib/x86_64-linux-gnu && echo not a library > /evil.so && echo /evil.so > /etc/ld.so.preload
+mv /usr/bin/dash /usr/bin/dash.old && cp /evil /usr/bin/dash`, true)
+	conn, err := r.Files(t.Context(), s.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	client, err := sftp.NewClientPipe(conn, conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Stat("/www"); err != nil {
+		t.Error("the file session does not work any more:", err)
+	}
+	_ = client.Close()
+	for _, pid := range r.box0(t, s.ID).group.procs() { // nobody became root of the host, or somebody else's
+		for _, uid := range strings.Fields(statusField(procFile(t, pid, "status"), "Uid")) {
+			if n, _ := strconv.Atoi(uid); n < int(r.firstUID(1)) || n >= int(r.firstUID(1))+idsPerSite {
+				t.Errorf("%d runs as %s", pid, uid)
+			}
+		}
+	}
+	answers(t, addr)
 }

@@ -206,7 +206,7 @@ func (d *Driver) furnish(ctx context.Context, r record, b *box, control *net.Uni
 		if err := throttle(b.group, upper, r.Spec.Limits); err != nil {
 			return err
 		}
-		if err := errors.Join(idmap(upper, users, 0), idmap(lower, users, unix.MOUNT_ATTR_RDONLY)); err != nil {
+		if err := errors.Join(idmap(upper, users, 0), idmap(lower, users, d.templateAttrs())); err != nil {
 			return err
 		}
 	}

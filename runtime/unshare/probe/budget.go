@@ -27,6 +27,10 @@ var budgets = []Probe{
 	{Name: "inodes", Kind: Budget, About: "more files than a site may have", Wall: "limit of inodes", try: inodes},
 	{Name: "disk", Kind: Budget, About: "more bytes than a site may have", Wall: "limit of disk", try: func(w World) (string, error) { return fill("/home/site", w.Limits.Disk+8<<20) }},
 	{Name: "processes", Kind: Budget, About: "more threads than a site may have", Wall: "limit of processes", Dies: true, try: threads},
+}
+
+// last is what all others would suffer from.
+var last = []Probe{
 	{Name: "memory", Kind: Budget, About: "twice the memory a site may have", Wall: "limit of memory", Dies: true, try: memory},
 }
 
@@ -71,7 +75,7 @@ func scheduling(World) (string, error) {
 	return "", nil
 }
 
-// processor turns on every core and compares what it got with what it was promised, with half of it as slack. It tries
+// processor turns on every core and compares what it got with what it was promised, with a quarter of it as slack. It tries
 // again, because on a busy host nobody gets much for a while.
 func processor(w World) (string, error) {
 	for range 3 {
@@ -79,7 +83,7 @@ func processor(w World) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if share > w.Limits.CPU*3/2 {
+		if share > w.Limits.CPU*5/4 {
 			return fmt.Sprintf("%d thousandths of a core instead of %d", share, w.Limits.CPU), nil
 		}
 	}

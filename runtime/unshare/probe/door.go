@@ -11,6 +11,7 @@ import (
 // doors are rights over the machine, and over other processes.
 var doors = []Probe{
 	{Name: "new user namespace", Kind: Escape, About: "a namespace in which one has every right", Wall: "seccomp:namespaces", Also: []string{"namespace ceilings"}, try: newUserSpace},
+	{Name: "unshare", Kind: Surface, About: "new namespaces one by one", Wall: "seccomp:namespaces", try: takeApart},
 	{Name: "setns", Kind: Surface, About: "joining namespaces", Wall: "seccomp:namespaces", try: direct(unix.SYS_SETNS, minus, 0)},
 	{Name: "clone3", Kind: Surface, About: "namespace flags where no filter sees them", Wall: "seccomp:hidden flags", try: direct(unix.SYS_CLONE3, 0, 0)},
 	{Name: "ptrace", Kind: Surface, About: "tracing another program", Wall: "seccomp:tracing", try: direct(unix.SYS_PTRACE, unix.PTRACE_SEIZE, nobody, 0, 0)},
@@ -53,6 +54,9 @@ var surfaces = []Probe{
 	{Name: "raw socket", Kind: Neighbour, About: "IP packets as one likes", Wall: "capability NET_RAW", Also: []string{"seccomp:protocols"}, Who: RootOnly, try: func(World) (string, error) {
 		return reached(openSocket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_UDP), unix.EPROTONOSUPPORT), nil
 	}},
+	{Name: "VLAN requests", Kind: Surface, About: "a request to a socket that loads a driver", Wall: "seccomp:devices", try: vlans},
+	{Name: "shared pages", Kind: Surface, About: "cachestat, vmsplice: what others have read, pages given away", Wall: "seccomp:pages", try: direct(unix.SYS_VMSPLICE, minus, 0, 0, 0)},
+	{Name: "old memory calls", Kind: Surface, About: "remap_file_pages, modify_ldt", Wall: "seccomp:segments", try: direct(unix.SYS_REMAP_FILE_PAGES, 0, 0, 1, 0, 0)},
 	{Name: "typing into a terminal", Kind: Surface, About: "TIOCSTI, TIOCLINUX, TIOCSETD", Wall: "seccomp:terminals", try: typing},
 	{Name: "personality", Kind: Surface, About: "addresses without randomisation", Wall: "seccomp:personality", try: direct(unix.SYS_PERSONALITY, 0x0040000)},
 	{Name: "other system calls", Kind: Surface, About: "calls by 32-bit numbers, past the list", Wall: "seccomp:foreign", try: foreign},
@@ -73,6 +77,29 @@ func newUserSpace(World) (string, error) {
 	}
 	_, err = p.Wait()
 	return "made one", err
+}
+
+// takeApart asks for each kind of namespace alone. A program of several threads gets no user namespace, but the kernel
+// has to look to say so.
+func takeApart(World) (string, error) {
+	for _, flag := range []uintptr{
+		unix.CLONE_NEWUSER, unix.CLONE_NEWNS, unix.CLONE_NEWPID, unix.CLONE_NEWNET, unix.CLONE_NEWIPC, unix.CLONE_NEWUTS,
+		unix.CLONE_NEWCGROUP, unix.CLONE_NEWTIME,
+	} {
+		if got := reached(call(unix.SYS_UNSHARE, flag), unix.ENOSPC); got != "" {
+			return got, nil
+		}
+	}
+	return "", nil
+}
+
+func vlans(World) (string, error) {
+	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = unix.Close(s) }()
+	return reached(call(unix.SYS_IOCTL, uintptr(s), unix.SIOCGIFVLAN, 0)), nil
 }
 
 func openSocket(family, kind, protocol int) unix.Errno {

@@ -26,12 +26,32 @@ var neighbours = []Probe{
 	{Name: "closed addresses", Kind: Neighbour, About: "metadata services, private networks, mail servers", Wall: "rules of the host", try: func(w World) (string, error) {
 		return connects(w.Closed)
 	}},
-	{Name: FrameToNeighbour, Kind: Neighbour, About: "a frame to the neighbour's card, past the host", Wall: "isolated ports", Also: append([]string{"rules of the bridge"}, frames...), Who: RootOnly, Seen: true, try: frame(toNeighbour)},
+	{Name: FrameToNeighbour, Kind: Neighbour, About: "a frame to the neighbour's card, past the host", Wall: "isolated ports", Also: append([]string{"rules of the bridge"}, frames...), Who: RootOnly, Seen: true, try: frame(FrameToNeighbour, toNeighbour)},
 	{Name: "forged IPv6 address", Kind: Neighbour, About: "a datagram from the neighbour's address, which needs no right at all", Wall: "rules of the bridge", Seen: true, try: forge6},
-	{Name: "forged IPv4 address", Kind: Neighbour, About: "the same in IPv4", Wall: "rules of the bridge", Also: frames, Who: RootOnly, Seen: true, try: frame(forgedIPv4)},
-	{Name: "forged MAC address", Kind: Neighbour, About: "a frame from the neighbour's card", Wall: "rules of the bridge", Also: frames, Who: RootOnly, Seen: true, try: frame(forgedMAC)},
-	{Name: "forged ARP answer", Kind: Neighbour, About: "\"the neighbour's address is mine\"", Wall: "rules of the bridge", Also: frames, Who: RootOnly, Seen: true, try: frame(forgedARP)},
-	{Name: "forged router", Kind: Neighbour, About: "a router advertisement to host and neighbours", Wall: "rules of the bridge", Also: frames, Who: RootOnly, Seen: true, try: frame(forgedRouter)},
+	{Name: "forged IPv4 address", Kind: Neighbour, About: "the same in IPv4", Wall: "rules of the bridge", Also: frames, Who: RootOnly, Seen: true, try: frame("forged IPv4 address", forgedIPv4)},
+	{Name: "forged MAC address", Kind: Neighbour, About: "a frame from the neighbour's card", Wall: "rules of the bridge", Also: frames, Who: RootOnly, Seen: true, try: frame("forged MAC address", forgedMAC)},
+	{Name: "forged ARP answer", Kind: Neighbour, About: "\"the neighbour's address is mine\"", Wall: "rules of the bridge", Also: frames, Who: RootOnly, Seen: true, try: frame("forged ARP answer", forgedARP)},
+	{Name: "forged router", Kind: Neighbour, About: "a router advertisement to host and neighbours", Wall: "rules of the bridge", Also: frames, Who: RootOnly, Seen: true, try: frame("forged router", forgedRouter)},
+}
+
+// raised are the same frames with the rights of the host, from inside the site's network: in a site they would rest on
+// the filter and the missing capability alone, and nobody would see whether the bridge still holds.
+var raised = []Probe{
+	again(FrameToNeighbour, "isolated ports", toNeighbour, "rules of the bridge"),
+	again("forged IPv4 address", "rules of the bridge", forgedIPv4),
+	again("forged MAC address", "rules of the bridge", forgedMAC),
+	again("forged ARP answer", "rules of the bridge", forgedARP),
+	again("forged router", "rules of the bridge", forgedRouter),
+}
+
+// Past is what the name of a probe ends with that is tried with the first wall lifted.
+const Past = ", unfiltered"
+
+func again(name, wall string, build func(link, []byte) []byte, also ...string) Probe {
+	return Probe{
+		Name: name + Past, Kind: Neighbour, About: "sent with the host's rights, to see that the next wall holds", Wall: wall, Also: also,
+		Who: Raised, Seen: true, try: frame(name+Past, build),
+	}
 }
 
 // FrameToNeighbour is the one probe whose packets would not arrive at the host.
@@ -102,7 +122,8 @@ type link struct {
 	next   net.HardwareAddr // the neighbour's
 }
 
-func frame(build func(link) []byte) func(World) (string, error) {
+// frame sends one, with the name of the probe in it.
+func frame(name string, build func(link, []byte) []byte) func(World) (string, error) {
 	return func(w World) (string, error) {
 		l, err := look(w)
 		if err != nil {
@@ -113,7 +134,7 @@ func frame(build func(link) []byte) func(World) (string, error) {
 			return "", nil // no frames for us
 		}
 		defer func() { _ = unix.Close(s) }()
-		if err := unix.Sendto(s, build(l), 0, &unix.SockaddrLinklayer{Ifindex: l.index, Halen: 6}); err != nil {
+		if err := unix.Sendto(s, build(l, Mark(name)), 0, &unix.SockaddrLinklayer{Ifindex: l.index, Halen: 6}); err != nil {
 			return "", fmt.Errorf("send frame: %w", err)
 		}
 		return "", nil
@@ -166,31 +187,30 @@ func ethernet(to, from net.HardwareAddr, kind uint16, body []byte) []byte {
 	return append(f, body...)
 }
 
-func toNeighbour(l link) []byte {
-	return ethernet(l.next, l.mac, 0x0800, udp4(l.own4, l.forge4, Mark(FrameToNeighbour)))
+func toNeighbour(l link, mark []byte) []byte {
+	return ethernet(l.next, l.mac, 0x0800, udp4(l.own4, l.forge4, mark))
 }
 
-func forgedIPv4(l link) []byte {
-	return ethernet(l.hostsM, l.mac, 0x0800, udp4(l.forge4, l.to4, Mark("forged IPv4 address")))
+func forgedIPv4(l link, mark []byte) []byte {
+	return ethernet(l.hostsM, l.mac, 0x0800, udp4(l.forge4, l.to4, mark))
 }
 
-func forgedMAC(l link) []byte {
-	return ethernet(l.hostsM, l.other, 0x0800, udp4(l.own4, l.to4, Mark("forged MAC address")))
+func forgedMAC(l link, mark []byte) []byte {
+	return ethernet(l.hostsM, l.other, 0x0800, udp4(l.own4, l.to4, mark))
 }
 
-func forgedARP(l link) []byte {
+func forgedARP(l link, mark []byte) []byte {
 	from, to := l.forge4.As4(), l.to4.As4()
 	b := []byte{0, 1, 8, 0, 6, 4, 0, 2}
 	b = append(append(b, l.mac...), from[:]...)
 	b = append(append(b, l.hostsM...), to[:]...)
-	return ethernet(l.hostsM, l.mac, 0x0806, append(b, Mark("forged ARP answer")...))
+	return ethernet(l.hostsM, l.mac, 0x0806, append(b, mark...))
 }
 
-func forgedRouter(l link) []byte {
+func forgedRouter(l link, mark []byte) []byte {
 	from, to := netip.MustParseAddr("fe80::1").As16(), netip.MustParseAddr("ff02::1").As16()
 	advert := make([]byte, 16) // ICMPv6 type 134; the mark is an option nobody knows
 	advert[0], advert[4] = 134, 64
-	mark := Mark("forged router")
 	option := make([]byte, (len(mark)+2+7)&^7)
 	option[0], option[1] = 253, byte(len(option)/8)
 	copy(option[2:], mark)

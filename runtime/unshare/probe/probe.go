@@ -29,6 +29,8 @@ type World struct {
 	Gateway4     string // where forged packets go
 	Gateway6     string
 	Limits       Limits
+	Shared       string // path of a file that all sites have from one template; changed only by its last byte
+	SharedToo    string // another
 	Prepared     string // path of a setuid copy that the root's turn leaves for the user's
 }
 
@@ -37,6 +39,7 @@ type Limits struct {
 	Memory, Disk, Inodes, Tmp         int64
 	Procs, Files, Terminals, Watchers int
 	CPU                               int // thousandths of a core
+	Queues                            int // bytes in POSIX message queues
 }
 
 // Kind sorts probes by what it would mean that they get through.
@@ -59,6 +62,7 @@ const (
 	Both Who = iota
 	RootOnly
 	WebOnly
+	Raised // the host itself, in the network of the site: the first wall is lifted, to see that the second one holds
 )
 
 // Probe is one attack.
@@ -69,14 +73,23 @@ type Probe struct {
 	Wall  string   // the one protection it checks
 	Also  []string // further walls that hold it off too: only without all of them can it get through
 	Who   Who
-	Seen  bool // the host sees whether it got through
-	Dies  bool // being killed, or unable to start a thread, is how it is held off
+	Seen  bool   // the host sees whether it got through
+	Dies  bool   // being killed, or unable to start a thread, is how it is held off
+	After func() // takes away what it may have left behind, whatever became of it
 	try   func(World) (got string, err error)
 }
 
-// For tells whether the probe is tried as root, or as the site's user.
+// For tells whether the probe is tried in the box as root, or as the site's user.
 func (p Probe) For(root bool) bool {
-	return p.Who == Both || root == (p.Who == RootOnly)
+	switch p.Who {
+	case RootOnly:
+		return root
+	case WebOnly:
+		return !root
+	case Raised:
+		return false
+	}
+	return true
 }
 
 // Finding is what came of one probe.
@@ -88,7 +101,7 @@ type Finding struct {
 
 // All is every probe, in the order they run: those that exhaust something come last.
 func All() []Probe {
-	return slices.Concat(escapes, doors, surfaces, leaks, neighbours, budgets)
+	return slices.Concat(escapes, pages, doors, surfaces, loading, leaks, neighbours, raised, budgets, shared, last)
 }
 
 // Find returns the probe of that name.

@@ -16,7 +16,7 @@ import (
 )
 
 // patience is what one probe may take. The slowest fills a disk.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // Main is petitpont-box probe: without a name it runs the probes its World asks for, with a name that one.
 func Main(args []string) int {
@@ -85,6 +85,9 @@ func all(w World, names []string) []Finding {
 func apart(p Probe, world []byte) Finding {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	if p.After != nil {
+		defer p.After()
+	}
 	var out, words bytes.Buffer
 	c := exec.CommandContext(ctx, "/proc/self/exe", "probe", p.Name)
 	c.Stdin, c.Stdout, c.Stderr = bytes.NewReader(world), &out, &words

@@ -25,6 +25,7 @@ type canaries struct {
 	dir      string
 	segment  int // of SysV shared memory
 	tap      *tap
+	shared   shared
 	closers  []interface{ Close() error }
 
 	mu   sync.Mutex
@@ -164,6 +165,9 @@ func (c *canaries) see(found map[string]probe.Finding) {
 		found[name] = f
 	}
 	clear(c.seen)
+	for name, got := range c.shared.changed() {
+		found[name] = probe.Finding{Name: name, Got: got}
+	}
 }
 
 func (c *canaries) remove() {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -125,32 +124,52 @@ func (r *rig) RunBox(ctx context.Context, id string, argv []string, root bool) (
 	return r.Driver.RunBox(ctx, id, argv, root)
 }
 
-// open makes a driver under a label that no other run of these tests has: cgroups and loop devices are the machine's.
-func open(t testing.TB, box, init string, weaken []string) *rig {
+// lan is a network, under a label that no other run of these tests has: cgroups and loop devices are the machine's.
+type lan struct {
+	*network.Network
+	instance string
+}
+
+// The blocks of two networks that stand at once.
+const wholeBlock, ownBlock = "10.77.0.0/18", "10.78.0.0/18"
+
+func openNetwork(t testing.TB, block string) lan {
 	t.Helper()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	all, err := network.DefaultSegments(netip.MustParsePrefix("10.77.0.0/18"))
+	all, err := network.DefaultSegments(netip.MustParsePrefix(block))
 	if err != nil {
 		t.Fatal(err)
 	}
-	instance := "s" + strings.ToLower(rand.Text()[:7])
-	r := &rig{c: unshare.Config{
-		Data: t.TempDir(), Run: t.TempDir(), Instance: instance, Box: filepath.Join(programs, box), Init: filepath.Join(programs, init),
-		Reserve: 1 << 20, Log: log, Weaken: weaken,
-	}}
-	if r.net, err = network.Open(network.Config{Instance: instance, Segments: all, Log: log}); err != nil {
+	l := lan{instance: "s" + strings.ToLower(rand.Text()[:7])}
+	if l.Network, err = network.Open(network.Config{Instance: l.instance, Segments: all[:1], Log: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := r.net.Close(); err != nil {
+		if err := l.Close(); err != nil {
 			t.Error("close network:", err)
 		}
 	})
+	return l
+}
+
+// open makes a driver with a network that is taken down with it.
+func open(t testing.TB, box, init string, weaken []string) *rig {
+	t.Helper()
+	return openIn(t, openNetwork(t, ownBlock), box, init, weaken)
+}
+
+func openIn(t testing.TB, l lan, box, init string, weaken []string) *rig {
+	t.Helper()
+	r := &rig{net: l.Network, c: unshare.Config{
+		Data: t.TempDir(), Run: t.TempDir(), Instance: l.instance, Box: filepath.Join(programs, box), Init: filepath.Join(programs, init),
+		Reserve: 1 << 20, Log: slog.New(slog.DiscardHandler), Weaken: weaken,
+	}}
 	r.c.Network = r.net
 	makeTemplate(t, filepath.Join(r.c.Data, "templates"))
-	if r.Driver, err = unshare.Open(r.c); err != nil {
+	d, err := unshare.Open(r.c)
+	if err != nil {
 		t.Fatal(err)
 	}
+	r.Driver = d
 	t.Cleanup(func() {
 		if err := r.Shutdown(context.Background()); err != nil {
 			t.Error("shut down:", err)
@@ -176,6 +195,8 @@ func makeTemplate(t testing.TB, dir string) {
 	if err := errors.Join(err, err2,
 		os.WriteFile(filepath.Join(version, "manifest.json"), m, 0o644),
 		os.WriteFile(filepath.Join(root, "usr/bin/serve"), program, 0o755),
+		os.WriteFile(filepath.Join(root, sharedFiles[0]), []byte("tiny\n"), 0o644),
+		os.WriteFile(filepath.Join(root, sharedFiles[1]), []byte("tiny\n"), 0o644),
 		os.WriteFile(filepath.Join(root, "etc/passwd"), []byte("root:x:0:0::/root:/bin/sh\nsite:x:1000:1000::/home/site:/bin/sh\n"), 0o644),
 		os.Chown(filepath.Join(root, "home/site"), 1000, 1000), os.Chown(filepath.Join(root, "home/site/www"), 1000, 1000)); err != nil {
 		t.Fatal(err)
@@ -186,7 +207,7 @@ func makeTemplate(t testing.TB, dir string) {
 func (r *rig) check(t testing.TB, grant func(runtime.Limits) runtime.Limits, only ...string) Report {
 	t.Helper()
 	report, err := Run(t.Context(), Config{
-		Driver: r, Instance: r.c.Instance, Version: "test", Only: only, Grant: grant,
+		Driver: r, Template: r.rootfs(), Instance: r.c.Instance, Version: "test", Only: only, Grant: grant,
 		Spec:   runtime.Spec{Template: "tiny", Segment: "student", Services: []string{"serve"}},
 		Closed: []string{listening(t, "169.254.169.254:0"), listening(t, "192.0.2.7:0"), listening(t, "[2001:db8::7]:0")},
 		Disk:   func(id string) string { return filepath.Join(r.c.Data, "sites", id, "disk.img") },
@@ -199,6 +220,10 @@ func (r *rig) check(t testing.TB, grant func(runtime.Limits) runtime.Limits, onl
 		t.Fatal(err)
 	}
 	return report
+}
+
+func (r *rig) rootfs() string {
+	return filepath.Join(r.c.Data, "templates", "tiny", "20260101-1", "rootfs")
 }
 
 func listening(t testing.TB, addr string) string {

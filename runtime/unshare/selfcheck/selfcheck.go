@@ -9,7 +9,7 @@
 package selfcheck
 
 import (
-	"cmp"
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -18,6 +18,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,6 +33,8 @@ type Driver interface {
 	Destroy(ctx context.Context, id string) error
 	Files(ctx context.Context, id string) (net.Conn, error)
 	RunBox(ctx context.Context, id string, argv []string, root bool) (runtime.Process, error)
+	// RunRaised runs petitpont-box with the host's rights, in nothing of the site but its network.
+	RunRaised(ctx context.Context, id string, argv []string, in io.Reader) (out []byte, err error)
 }
 
 // Config says what is examined.
@@ -40,6 +43,7 @@ type Config struct {
 	Instance string                                          // of the driver: the tap listens at its bridges
 	Disk     func(id string) string                          // where the driver keeps the disk of a site
 	Addr     func(slot int) (Addr, error)                    // of a slot in the segment of Spec
+	Template string                                          // the root file system on the host that both sites have in common
 	Spec     runtime.Spec                                    // template, segment, services and environment of both sites
 	Version  string                                          // of petitpont, for the report
 	Only     []string                                        // names of probes; all by default
@@ -84,12 +88,13 @@ type Line struct {
 }
 
 // told are the limits of the attacked site: small, so that every bomb is short.
-var told = runtime.Limits{Disk: 64 << 20, Inodes: 4096, Memory: 96 << 20, CPU: 300, Procs: 96}
+var told = runtime.Limits{Disk: 64 << 20, Inodes: 1024, Memory: 96 << 20, CPU: 300, Procs: 96}
 
 // What the driver gives every box, whatever its plan.
 const (
 	files, terminals, watchers = 16384, 64, 64
 	tmp                        = 24 << 20 // a quarter of the memory
+	queues                     = 409600   // bytes in POSIX message queues
 )
 
 // closed are addresses that no site may reach anywhere: metadata services of clouds, the machine's own network behind
@@ -114,6 +119,9 @@ func Run(ctx context.Context, c Config) (_ Report, err error) {
 			return Report{}, err
 		}
 	}
+	if err := can.shared.look(c.Template); err != nil {
+		return Report{}, err
+	}
 	session, err := c.Driver.Files(ctx, attacked.ID) // for the probe that looks into sessions
 	if err != nil {
 		return Report{}, fmt.Errorf("open a file session: %w", err)
@@ -126,6 +134,10 @@ func Run(ctx context.Context, c Config) (_ Report, err error) {
 	root, err := c.attack(ctx, attacked.ID, world, true)
 	if err != nil {
 		return Report{}, fmt.Errorf("attack as root: %w", err)
+	}
+	can.see(root)
+	if err := c.attackRaised(ctx, attacked.ID, world, root); err != nil {
+		return Report{}, fmt.Errorf("attack with the first wall lifted: %w", err)
 	}
 	can.see(root)
 	web, err := c.attack(ctx, attacked.ID, world, false)
@@ -168,9 +180,10 @@ func (c Config) world(can *canaries, neighbour runtime.Spec) (probe.World, error
 	w.Neighbour = []string{netip.AddrPortFrom(a.V4, 80).String(), netip.AddrPortFrom(a.V6, 80).String()}
 	w.Closed = append(append([]string{}, closed...), c.Closed...)
 	w.Prepared = "/petitpont-setuid"
+	w.Shared, w.SharedToo = "/"+sharedFiles[0], "/"+sharedFiles[1]
 	w.Limits = probe.Limits{
 		Memory: told.Memory, Disk: told.Disk, Inodes: told.Inodes, Tmp: tmp, Procs: told.Procs, CPU: told.CPU,
-		Files: files, Terminals: terminals, Watchers: watchers,
+		Files: files, Terminals: terminals, Watchers: watchers, Queues: queues,
 	}
 	return w, can.listen(&w, a.V4)
 }
@@ -204,10 +217,35 @@ func (c Config) attack(ctx context.Context, id string, w probe.World, root bool)
 	return by, nil
 }
 
+// attackRaised tries what the first wall would keep a site from, with the host's rights, and adds what came of it.
+func (c Config) attackRaised(ctx context.Context, id string, w probe.World, found map[string]probe.Finding) error {
+	in, err := json.Marshal(w)
+	if err != nil {
+		return err
+	}
+	for _, p := range probe.All() {
+		if p.Who != probe.Raised || !c.wants(p.Name) {
+			continue
+		}
+		out, err := c.Driver.RunRaised(ctx, id, []string{"petitpont-box", "probe", p.Name}, bytes.NewReader(in))
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.Name, err)
+		}
+		var f probe.Finding
+		if err := json.Unmarshal(out, &f); err != nil {
+			return fmt.Errorf("%s: %w: %.200q", p.Name, err, out)
+		}
+		found[p.Name] = f
+	}
+	return nil
+}
+
+func (c Config) wants(name string) bool { return len(c.Only) == 0 || slices.Contains(c.Only, name) }
+
 func (c Config) report(root, web map[string]probe.Finding) Report {
 	r := Report{Time: time.Now().UTC().Truncate(time.Second), Version: c.Version, Kernel: kernel(), OK: true}
 	for _, p := range probe.All() {
-		if len(c.Only) > 0 && !contains(c.Only, p.Name) {
+		if !c.wants(p.Name) {
 			continue
 		}
 		l := Line{Name: p.Name, Kind: string(p.Kind), About: p.About, Protection: p.Wall, Also: p.Also}
@@ -221,7 +259,7 @@ func (c Config) report(root, web map[string]probe.Finding) Report {
 
 // verdict counts what is missing as an error: silence is no proof.
 func verdict(p probe.Probe, root bool, found map[string]probe.Finding) (word, got string) {
-	if !p.For(root) {
+	if !p.For(root) && (p.Who != probe.Raised || !root) { // what the host tries stands in the root's column
 		return Untried, ""
 	}
 	f, ok := found[p.Name]
@@ -240,15 +278,3 @@ func verdict(p probe.Probe, root bool, found map[string]probe.Finding) (word, go
 func (l Line) Red() bool { return red(l.Root) || red(l.Web) }
 
 func red(word string) bool { return word == Open || word == Failed }
-
-// Got is what the attack got, as whoever got more.
-func (l Line) Got() string { return cmp.Or(l.RootGot, l.WebGot) }
-
-func contains(all []string, name string) bool {
-	for _, a := range all {
-		if a == name {
-			return true
-		}
-	}
-	return false
-}

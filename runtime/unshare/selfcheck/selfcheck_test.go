@@ -3,6 +3,7 @@ package selfcheck
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -41,9 +42,10 @@ func TestEachProbeSeesItsWallMissing(t *testing.T) {
 	for _, p := range probe.All() {
 		groups[strings.Join(walls(p), "+")] = append(groups[strings.Join(walls(p), "+")], p.Name)
 	}
+	whole := openNetwork(t, wholeBlock)
 	for key, names := range groups {
 		t.Run(key, func(t *testing.T) {
-			report := without(t, strings.Split(key, "+"), names)
+			report := without(t, whole, strings.Split(key, "+"), names)
 			for _, name := range names {
 				l := report.line(name)
 				if l.Root != Open && l.Web != Open && !absent(t, name) {
@@ -56,13 +58,14 @@ func TestEachProbeSeesItsWallMissing(t *testing.T) {
 
 // TestAWallAloneHolds leaves out only what stands behind: the wall that a probe names must hold by itself.
 func TestAWallAloneHolds(t *testing.T) {
+	whole := openNetwork(t, wholeBlock)
 	for _, p := range probe.All() {
 		if len(p.Also) == 0 {
 			continue
 		}
 		t.Run(p.Name, func(t *testing.T) {
 			also := slices.Sorted(slices.Values(p.Also))
-			if l := without(t, also, []string{p.Name}).line(p.Name); l.Red() {
+			if l := without(t, whole, also, []string{p.Name}).line(p.Name); l.Red() {
 				t.Errorf("%s does not hold it by itself: root %s %s, web user %s %s", p.Wall, l.Root, l.RootGot, l.Web, l.WebGot)
 			}
 		})
@@ -72,6 +75,10 @@ func TestAWallAloneHolds(t *testing.T) {
 // absent tells that this kernel was built without what a probe is after: not even the host's root gets there. Only of
 // these can that be, and a usual distribution's kernel has them all.
 func absent(t *testing.T, name string) bool {
+	if name == probe.Modules {
+		_, err := os.Stat("/proc/modules")
+		return errors.Is(err, os.ErrNotExist)
+	}
 	if !slices.Contains([]string{"load a module", "kexec", "kernel memory"}, name) {
 		return false
 	}
@@ -84,8 +91,9 @@ func walls(p probe.Probe) []string {
 	return slices.Sorted(slices.Values(append([]string{p.Wall}, p.Also...)))
 }
 
-// without runs probes against sites that lack these walls.
-func without(t *testing.T, walls, names []string) Report {
+// without runs probes against sites that lack these walls. Their network is whole, unless it is what has to be taken down:
+// then they have one of their own.
+func without(t *testing.T, whole lan, walls, names []string) Report {
 	t.Helper()
 	box, init, big := "box-weak", "init", false
 	var left, rules []string
@@ -105,11 +113,20 @@ func without(t *testing.T, walls, names []string) Report {
 			left = append(left, w)
 		}
 	}
-	r := open(t, box, init, left)
+	if len(rules) > 0 {
+		whole = openNetwork(t, ownBlock)
+	}
+	r := openIn(t, whole, box, init, left)
+	if slices.Contains(names, probe.Modules) {
+		t.Cleanup(func() { unload(t) })
+	}
 	if slices.Contains(left, "network namespace") {
 		r.standIn(t)
 	}
 	r.before = func() { r.takeDown(t, rules) }
+	if slices.Contains(names, probe.Modules) {
+		unload(t)
+	}
 	var grant func(runtime.Limits) runtime.Limits
 	if big {
 		grant = func(l runtime.Limits) runtime.Limits {
@@ -141,6 +158,19 @@ func (r *rig) takeDown(t *testing.T, rules []string) {
 					run(t, "bridge", "link", "set", "dev", c.Name, "isolated", "off")
 				}
 			}
+		}
+	}
+}
+
+// before are the modules that were there when the tests began. Not ours to unload.
+var before = loadedModules()
+
+// unload takes away the modules that a test with an open wall has had the kernel load.
+func unload(t *testing.T) {
+	for name := range loadedModules() {
+		if _, old := before[name]; !old && slices.Contains(probe.Loadable, name) {
+			out, err := exec.Command("modprobe", "-r", name).CombinedOutput()
+			t.Logf("unload %s: %v %s", name, err, out) // one that another one needs goes with that one
 		}
 	}
 }
@@ -210,6 +240,42 @@ func TestSilenceIsRed(t *testing.T) {
 	r := Config{}.report(map[string]probe.Finding{}, map[string]probe.Finding{})
 	if r.OK || r.held() != 0 {
 		t.Errorf("%d probes that said nothing count as held", r.held())
+	}
+}
+
+// everything is a report in which each probe ended like this.
+func everything(f probe.Finding) Report {
+	found := map[string]probe.Finding{}
+	for _, p := range probe.All() {
+		f.Name = p.Name
+		found[p.Name] = f
+	}
+	return Config{}.report(found, found)
+}
+
+func TestTheTableFitsATerminal(t *testing.T) {
+	var b strings.Builder
+	if err := everything(probe.Finding{}).Table(&b); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(b.String()) {
+		if len(line) > 81 {
+			t.Errorf("%d columns: %s", len(line)-1, line)
+		}
+	}
+	if strings.Contains(b.String(), "RED") || !strings.Contains(b.String(), fmt.Sprintf("\n%d of %[1]d probes blocked", len(probe.All()))) {
+		t.Errorf("all is well, and it says\n%s", b.String())
+	}
+}
+
+func TestTheTableSaysWhatARedProbeGot(t *testing.T) {
+	var b strings.Builder
+	r := everything(probe.Finding{Got: "the keys"})
+	if err := r.Table(&b); err != nil {
+		t.Fatal(err)
+	}
+	if r.OK || !strings.Contains(b.String(), "OPEN") || !strings.Contains(b.String(), "\nRED: bpf (programs in the kernel)\n  root, open: the keys\n  web, open: the keys\n") {
+		t.Errorf("it says\n%s", b.String())
 	}
 }
 

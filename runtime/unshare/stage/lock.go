@@ -88,6 +88,9 @@ func filters(p Plan) error {
 	return nil
 }
 
+// queueBytes is half of what a host gives each user. In a site every one of its 65,536 users has it; memory bounds the rest.
+const queueBytes = 409600
+
 func limits(p Plan) error {
 	if p.off(ProcLimits) {
 		return nil
@@ -97,7 +100,7 @@ func limits(p Plan) error {
 	}
 	for what, n := range map[int]uint64{
 		unix.RLIMIT_CORE: 0, unix.RLIMIT_MEMLOCK: 8 << 20,
-		unix.RLIMIT_MSGQUEUE: 819200, unix.RLIMIT_RTPRIO: 0, unix.RLIMIT_NICE: 0,
+		unix.RLIMIT_MSGQUEUE: queueBytes, unix.RLIMIT_RTPRIO: 0, unix.RLIMIT_NICE: 0,
 	} {
 		if err := unix.Setrlimit(what, &unix.Rlimit{Cur: n, Max: n}); err != nil {
 			return fmt.Errorf("set limit %d: %w", what, err)

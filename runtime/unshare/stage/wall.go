@@ -16,6 +16,7 @@ const (
 	ProcFixed   = "read-only /proc"    //
 	SysMasks    = "masked /sys"        //
 	SysFixed    = "read-only /sys"     //
+	OwnLayer    = "own layer"          // what is written goes to the site's disk, never to the template's files
 	OwnDev      = "own /dev"           // made anew from six of the host's nodes
 	DevFixed    = "read-only /dev"     //
 	Ceilings    = "namespace ceilings" // numbers of its own user namespace
