@@ -1,6 +1,8 @@
 package probe
 
 import (
+	"bytes"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -39,18 +41,38 @@ var leaks = []Probe{
 	{Name: "sockets without a file", Kind: Leak, About: "abstract unix sockets of the host", Wall: "network namespace", try: abstract},
 }
 
-// otherProcesses looks for the kernel's own threads: they stand in no namespace but the host's.
-func otherProcesses(World) (string, error) {
-	all, err := filepath.Glob("/proc/[0-9]*/comm")
+// otherProcesses looks for the check's own process, which runs on the host: the kernel's threads are not to be seen from
+// a host that is a container itself.
+func otherProcesses(w World) (string, error) {
+	all, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return "", err
 	}
-	for _, path := range all {
-		if b, err := os.ReadFile(path); err == nil && string(b) == "kthreadd\n" {
-			return itoa(len(all)) + " processes, the kernel's among them", nil
+	for _, dir := range all {
+		if process, err := ProcessAt(dir); err == nil && process == w.Process {
+			return itoa(len(all)) + " processes, the host's among them", nil
 		}
 	}
 	return "", nil
+}
+
+// ProcessAt tells the process whose folder in /proc this is from all others: by its name, and by when it started in ticks
+// since the machine did. Everybody may read that, and it is the same in every pid namespace.
+func ProcessAt(dir string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(dir, "stat"))
+	if err != nil {
+		return "", err
+	}
+	begin, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')') // a name may hold anything
+	if begin < 0 || end < begin {
+		return "", fmt.Errorf("%s/stat is %.100q", dir, b)
+	}
+	const started = 22 - 3 // proc_pid_stat(5); the third field is the first behind the name
+	fields := bytes.Fields(b[end+1:])
+	if len(fields) <= started {
+		return "", fmt.Errorf("%s/stat is %.100q", dir, b)
+	}
+	return fmt.Sprintf("%s started at %s", b[begin:end+1], fields[started]), nil
 }
 
 func backingFiles(World) (string, error) {

@@ -17,6 +17,7 @@ type World struct {
 	Secret       string   // what stands in HostFile
 	HostFile     string   // path on the host, readable by all there
 	HostName     string   // of the host
+	Process      string   // one of the host's, as ProcessAt tells it
 	HostDisk     string   // path on the host of the neighbour's disk, readable by the host's root only
 	Abstract     string   // name of an abstract unix socket of the host's
 	SharedKey    int      // key of a SysV shared memory of the host's, readable by all

@@ -43,6 +43,9 @@ func setCanaries(instance string) (_ *canaries, err error) {
 	if c.world.HostName, err = os.Hostname(); err != nil {
 		return nil, err
 	}
+	if c.world.Process, err = probe.ProcessAt("/proc/self"); err != nil {
+		return nil, err
+	}
 	if err := c.putFile(); err != nil {
 		return nil, err
 	}
