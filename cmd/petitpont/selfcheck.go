@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -22,11 +26,21 @@ import (
 	"petitpont/runtime/unshare/selfcheck"
 )
 
-// The check has an instance of its own, always the same: what a killed one left is found and removed by the next.
-const (
-	checkInstance = "ppcheck"
-	checkUIDs     = 0x9000_0000 // above those of 32,768 sites from a million on
-)
+// The check has an instance of its own, always the same for one installation: what a killed one left is found and removed
+// by the next, and two installations on one host check themselves side by side (RULE OWN).
+
+// checkInstance is that instance's name. It is longer than any that can be configured.
+func checkInstance(instance string) string {
+	sum := sha256.Sum256([]byte(instance))
+	return "pc" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:7]
+}
+
+// checkUIDs is the first of the users of its two sites: above those of 32,768 sites from a million on.
+func checkUIDs(instance string) uint32 {
+	sum := sha256.Sum256([]byte(instance))
+	const installations = 8192
+	return 0x9000_0000 + uint32(binary.BigEndian.Uint16(sum[30:])%installations)*2*65536
+}
 
 // checkBlocks are where the check's own network may lie; the first that nobody here uses is taken.
 var checkBlocks = []string{"10.255.192.0/18", "172.31.192.0/18", "192.168.192.0/18", "10.127.192.0/18"}
@@ -93,7 +107,7 @@ func checkWalls(ctx context.Context, c Config) (_ selfcheck.Report, err error) {
 	}
 	defer func() { err = errors.Join(err, net.Close()) }()
 	driver, err := unshare.Open(unshare.Config{
-		Data: own.Data, Run: own.Run, Instance: own.Instance, UIDBase: checkUIDs,
+		Data: own.Data, Run: own.Run, Instance: own.Instance, UIDBase: checkUIDs(c.Instance),
 		Box: beside("petitpont-box"), Init: beside("petitpont-init"), Network: net, Log: log,
 	})
 	if err != nil {
@@ -133,8 +147,8 @@ func checkConfig(c Config) (Config, error) {
 		return c, err
 	}
 	own := c
-	own.Instance, own.Network, own.Egress = checkInstance, block.String(), borrowed(c.Egress)
-	own.Data, own.Run = filepath.Join(c.Data, "selfcheck"), filepath.Join(filepath.Dir(c.Run), checkInstance)
+	own.Instance, own.Network, own.Egress = checkInstance(c.Instance), block.String(), borrowed(c.Egress)
+	own.Data, own.Run = filepath.Join(c.Data, "selfcheck"), filepath.Join(filepath.Dir(c.Run), own.Instance)
 	if err := os.MkdirAll(own.Data, 0o700); err != nil {
 		return own, err
 	}
