@@ -50,6 +50,23 @@ func TestOwnFormsPass(t *testing.T) {
 	}
 }
 
+func TestHeadIsGetWithoutItsBody(t *testing.T) {
+	p := newPanel(t)
+	p.sites.Put("eleve", "blog", site.Awake, nil)
+	b := p.signedIn("eleve")
+	for _, path := range []string{"/", "/login", "/accessibilite", "/new", "/s/blog", "/s/nobodys", "/admin", "/nowhere", "/logout", "/robots.txt"} {
+		get, head := b.get(path), b.do(request{method: http.MethodHead, path: path})
+		if head.code != get.code || head.body != "" {
+			t.Errorf("%s: HEAD says %d with %q, GET %d", path, head.code, head.body, get.code)
+		}
+		for _, name := range []string{"Content-Type", "Content-Security-Policy", "Cache-Control", "Vary", "Allow", "Location"} {
+			if head.Get(name) != get.Get(name) {
+				t.Errorf("%s: %s is %q, and %q for GET", path, name, head.Get(name), get.Get(name))
+			}
+		}
+	}
+}
+
 func TestNoGetChangesAnything(t *testing.T) {
 	p := newPanel(t)
 	p.sites.Put("eleve", "blog", site.Awake, nil)
