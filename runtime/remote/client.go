@@ -270,8 +270,6 @@ func (t *talk) next() (answer, error) {
 		}
 		a, err := parseAnswer(line)
 		switch {
-		case errors.Is(err, ErrVersion):
-			return answer{}, fmt.Errorf("runtime %s: %w", t.call, err)
 		case err != nil:
 			return answer{}, t.lost(err)
 		case a.Err != nil:

@@ -156,7 +156,7 @@ func TestOtherVersionIsSaid(t *testing.T) {
 		_, _ = bufio.NewReader(c).ReadString('\n')
 		_, _ = io.WriteString(c, `{"v":99,"unheard":{"of":1}}`+"\n")
 	})
-	if _, err := remote.Dial(path).List(within(t)); !errors.Is(err, remote.ErrVersion) || errors.Is(err, runtime.ErrDown) {
+	if _, err := remote.Dial(path).List(within(t)); !errors.Is(err, remote.ErrVersion) || !errors.Is(err, runtime.ErrDown) {
 		t.Errorf("the client says %v", err)
 	}
 	r := open(t)

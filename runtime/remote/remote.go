@@ -30,7 +30,8 @@ import (
 // ends come from one binary.
 const Version = 3
 
-// ErrVersion says that the two ends come from different releases: both must be restarted.
+// ErrVersion says that the two ends come from different releases. It comes with runtime.ErrDown: until the older one has
+// been restarted too there is no runtime, as while it is being restarted.
 var ErrVersion = errors.New("runtime process is of another version")
 
 // What either end bears from the other.
