@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -146,7 +147,7 @@ func TestReloadPutsFlushedRulesBack(t *testing.T) {
 	n := open(t, "washed", segments(t))
 	a, _ := site(t, n, "aaaaaaaaaa", "student", 1003)
 	port := greet(t, hostNS(t), ":0")
-	was := output(t, "nft", "-s", "list", "ruleset")
+	was := rules(t)
 	run(t, "nft flush ruleset")
 	if _, err := ask(t, a, at("10.64.4.1", port)); err != nil {
 		t.Fatal("nothing was flushed: ", err)
@@ -157,7 +158,33 @@ func TestReloadPutsFlushedRulesBack(t *testing.T) {
 	if !closed(t, a, at("10.64.4.1", port)) {
 		t.Fatal("the host is open")
 	}
-	if is := output(t, "nft", "-s", "list", "ruleset"); len(is) != len(was) {
-		t.Fatalf("before:\n%s\nafter:\n%s", was, is)
+	is := rules(t)
+	for _, lost := range missing(was, is) {
+		t.Error("lost: ", lost)
 	}
+	for _, added := range missing(is, was) {
+		t.Error("added: ", added)
+	}
+}
+
+// rules are the lines of the whole ruleset, sorted. The kernel lists a set whose table of hashes is being resized in
+// any order, and some of its elements twice.
+func rules(t *testing.T) []string {
+	t.Helper()
+	lines := strings.FieldsFunc(output(t, "nft", "-s", "list", "ruleset"), func(r rune) bool {
+		return strings.ContainsRune("\n{},", r)
+	})
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	slices.Sort(lines)
+	return slices.Compact(lines)
+}
+
+// missing is what of a is not in b, both sorted.
+func missing(a, b []string) []string {
+	return slices.DeleteFunc(slices.Clone(a), func(line string) bool {
+		_, there := slices.BinarySearch(b, line)
+		return there
+	})
 }
