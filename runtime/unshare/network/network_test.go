@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// state is everything of the host that a network may touch.
+// state is everything of the host that a network may touch, less what changes by itself: an address is tentative until
+// nobody else has claimed it, and only permanent neighbours are somebody's work.
 func state(t testing.TB) string {
 	t.Helper()
 	var sysctls []string
@@ -22,7 +23,8 @@ func state(t testing.TB) string {
 		v, _ := getSysctl(p)
 		sysctls = append(sysctls, p+"="+v)
 	}
-	return output(t, "ip", "-o", "link") + output(t, "ip", "-o", "addr") + output(t, "ip", "neigh") +
+	addrs := strings.ReplaceAll(output(t, "ip", "-o", "addr"), " tentative", "")
+	return output(t, "ip", "-o", "link") + addrs + output(t, "ip", "neigh", "show", "nud", "permanent") +
 		output(t, "nft", "-s", "list", "ruleset") + strings.Join(sysctls, "\n")
 }
 
