@@ -78,8 +78,9 @@ func (d *DB) prepare(path string) error {
 // Close ends every connection. The log is folded into the file.
 func (d *DB) Close() error { return d.pool.Close() }
 
-// write runs f, which may write, once all that asked before have written; on a full volume it runs again (see reserve). SQLite's own waiting is to try again now and
-// then: under a storm it keeps every connection, those of the readers too, and who has bad luck never gets a turn.
+// write runs f, which may write, once all that asked before have written; on a full volume f runs again (see reserve).
+// SQLite's own waiting is to try again now and then: under a storm it keeps every connection, those of the readers too,
+// and who has bad luck never gets a turn.
 func (d *DB) write(ctx context.Context, f func(orm *gorm.DB) error) error {
 	select {
 	case d.writing <- struct{}{}:

@@ -1,8 +1,8 @@
 // Package proxy is the public door: every visitor of every site comes through it.
 //
-//	visitor ── net/http ── hygiene ── Route(host) ── Enter(site) ── ReverseProxy ── the site's own web server
-//	                          │            │              │               │
-//	                         400       no such site   waking, stopped   down, slow        pages, page.go
+//	visitor ── net/http ── hygiene ── Route(host) ── Enter(site) ── forward ── the site's own web server
+//	                          │            │              │             │
+//	                         400       no such site   waking, stopped  down, slow        pages, page.go
 //
 // One parser reads a request and one writer writes it anew (RULE PROXY): what the site gets was never the visitor's
 // bytes. The host is brought to one form once and looked up in memory; the address to dial comes from Enter alone.

@@ -20,8 +20,8 @@ type recorder struct {
 	h1      bool // deadlines are the connection's; HTTP/2 has its own, see Server
 }
 
-// WriteHeader passes the status on. ReverseProxy hands interim answers (103 Early Hints) over as they came from the
-// site, so what speaks to its connection only is taken out here (golang/go #81319).
+// WriteHeader passes the status on. Interim answers (103 Early Hints) come as the site wrote them, so what speaks to its
+// connection only is taken out here (golang/go #81319).
 func (w *recorder) WriteHeader(status int) {
 	if 100 <= status && status < 200 {
 		stripHop(w.Header())

@@ -22,7 +22,8 @@ type Store interface {
 	// smallest free slot and stores the row, all in one transaction. It returns the row with its Slot. Slots that are
 	// held belong to containers without a row, as after an older register has been put back, and are passed over.
 	Add(ctx context.Context, s Site, quota int, held ...int) (Site, error)
-	// Update writes what may change of a row: Want, State, Fault, Epoch, Own, Kept, KeptFault, MovedFrom and the times. ErrNoRow if it has gone.
+	// Update writes what may change of a row: Want, State, Fault, Epoch, Own, Kept, KeptFault, MovedFrom and the times.
+	// ErrNoRow if it has gone.
 	Update(ctx context.Context, s Site) error
 	// Remove forgets a row; its name and slot are free afterwards. Removing an absent one is a no-op.
 	Remove(ctx context.Context, id ID) error

@@ -81,7 +81,8 @@ func checkLimits(l runtime.Limits) error {
 	return nil
 }
 
-// withDefaults fills what is zero, but for connections and their rate, which then follow the segment, and rounds the disk up to whole MiB, so that few blank images serve all.
+// withDefaults fills what is zero, but for connections and their rate, which then follow the segment, and rounds the disk
+// up to whole MiB, so that few blank images serve all.
 func withDefaults(l runtime.Limits) runtime.Limits {
 	l.Disk, l.Inodes, l.Memory = or(l.Disk, defaults.Disk), or(l.Inodes, defaults.Inodes), or(l.Memory, defaults.Memory)
 	l.CPU, l.Procs = or(l.CPU, defaults.CPU), or(l.Procs, defaults.Procs)
