@@ -21,40 +21,56 @@ const (
 	spareInodes = 64
 )
 
-// fitInodes makes ballast for a site's new limit, and returns the limit that holds with how much ballast that took: a
-// site that already has more files than it shall have keeps its old limit. More than the disk can hold waits for a
-// bigger disk. The caller holds c.mu.
-func (d *Driver) fitInodes(ctx context.Context, c *container, l runtime.Limits) (held, ballast int64, err error) {
+// fitInodes makes ballast for a site's new limit, and has the limit that holds written down with how much ballast that
+// took: a site that already has more files than it shall have keeps its old limit. More than the disk can hold waits for a
+// bigger disk. After an error, that of write as well, the ballast is what it was. The caller holds c.mu.
+func (d *Driver) fitInodes(ctx context.Context, c *container, l runtime.Limits, write func(held, ballast int64) error) error {
 	if err := d.step(ctx, "fit inodes"); err != nil {
-		return 0, 0, err
+		return err
 	}
 	image, err := d.reachImage(ctx, c, l.Disk)
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
 	defer func() { _ = unix.Close(image) }()
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(image, &st); err != nil {
-		return 0, 0, err
+		return err
 	}
 	dir, err := openBallast(image)
 	if err != nil {
-		return 0, 0, err
+		return err
 	}
 	defer func() { _ = unix.Close(dir) }()
 	old, has := c.record.Spec.Limits.Inodes, countBallast(dir)
-	want := max(int64(st.Files)-l.Inodes, 0)
-	if l.Inodes > old {
-		want = min(want, has) // what came with a bigger disk is not taken away by a raise
-	}
+	want := c.record.wantedBallast(l.Inodes, int64(st.Files), has)
 	if want-has > int64(st.Ffree)-spareInodes {
 		d.Log.Info("site has too many files for its new limit, and keeps the old one", "site", c.record.Spec.ID, "limit", l.Inodes)
-		return old, has, nil
+		return write(old, has)
 	}
-	if err := setBallast(ctx, dir, has, want); err != nil {
-		return 0, 0, errors.Join(err, setBallast(context.WithoutCancel(ctx), dir, countBallast(dir), has))
+	err = setBallast(ctx, dir, has, want)
+	if err == nil {
+		err = errors.Join(unix.Syncfs(dir), d.step(ctx, "write limits"))
 	}
-	return l.Inodes, want, unix.Syncfs(dir)
+	if err == nil {
+		err = write(l.Inodes, want)
+	}
+	if err != nil {
+		return errors.Join(err, setBallast(context.WithoutCancel(ctx), dir, countBallast(dir), has))
+	}
+	return nil
+}
+
+// wantedBallast is how much holds a disk of so many inodes, and that has some, to a limit.
+func (r record) wantedBallast(limit, inodes, has int64) int64 {
+	want := max(inodes-limit, 0)
+	switch old := r.Spec.Limits.Inodes; {
+	case limit == old: // a change that was broken off is taken back
+		return r.Ballast
+	case limit > old: // what came with a bigger disk is not taken away by a raise
+		return min(want, has)
+	}
+	return want
 }
 
 // reachImage is the root of a site's image, layer and all, as a mount of nobody's. A second mount of what a box has
@@ -68,7 +84,15 @@ func (d *Driver) reachImage(ctx context.Context, c *container, size int64) (int,
 	if err != nil {
 		return -1, err
 	}
-	return mountImage(device)
+	image, err := mountImage(device)
+	if err != nil {
+		return -1, err
+	}
+	// Our mount keeps the device: had the box ended just before, it could be another site's by now.
+	if label := loopLabel(device); label != d.Instance+":"+id {
+		return -1, errors.Join(fmt.Errorf("%s has become %q", device, label), unix.Close(image))
+	}
+	return image, nil
 }
 
 func openBallast(image int) (int, error) {

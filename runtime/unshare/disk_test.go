@@ -3,6 +3,7 @@ package unshare
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -207,7 +208,8 @@ func TestTheNumberOfFilesIsHeldLive(t *testing.T) {
 	answers(t, addr)
 }
 
-// full has root inside make files until the kernel refuses, and wants that to be at the limit.
+// full has root inside make files until the kernel refuses, and wants that to be at the limit: by how many it made, and by
+// what Usage says.
 func (r *rig) full(t *testing.T, id string, limit int64) {
 	t.Helper()
 	out := r.sh(t, id, `python3 -c '
@@ -216,14 +218,19 @@ os.mkdir("/root/many")
 n = 0
 try:
     while n < 100000: open("/root/many/%d" % n, "w").close(); n += 1
-except OSError as e: print(e.errno)
+except OSError as e: print(e.errno, n)
 '`, true)
-	if strings.TrimSpace(out) != "28" {
+	var number, made int64
+	if _, err := fmt.Sscan(out, &number, &made); err != nil || number != int64(unix.ENOSPC) {
 		t.Errorf("with a limit of %d it says %q", limit, out)
 	}
+	most := limit + limit/16                  // mkfs rounds up
+	if made < limit-limit/8 || made >= most { // what was there before is some dozens
+		t.Errorf("with a limit of %d it made %d", limit, made)
+	}
 	u, err := r.Usage(t.Context(), id)
-	if err != nil || u.Inodes != u.InodesMax || u.InodesMax < limit || u.InodesMax > limit+limit/16 { // mkfs rounds up
-		t.Errorf("with a limit of %d it made %d of %d, %v", limit, u.Inodes, u.InodesMax, err)
+	if err != nil || u.Inodes != u.InodesMax || u.InodesMax < limit || u.InodesMax > most {
+		t.Errorf("with a limit of %d it has %d of %d, %v", limit, u.Inodes, u.InodesMax, err)
 	}
 	r.sh(t, id, "rm -r /root/many", true)
 }
@@ -246,6 +253,52 @@ func TestMoreFilesThanTheNewLimitKeepTheOldOne(t *testing.T) {
 	r.full(t, s.ID, 2048)
 	if out := r.sh(t, s.ID, "find / -xdev -name "+ballastDir, true); out != "" {
 		t.Errorf("the ballast is seen inside: %s", out)
+	}
+}
+
+// A change of the limit that fails at its end, or that ends with the runtime half-way, is taken back.
+func TestABrokenChangeOfTheNumberOfFilesIsTakenBack(t *testing.T) {
+	r := open(t)
+	s := spec(t, 1)
+	s.Limits.Disk, s.Limits.Inodes = 64<<20, 4096
+	r.running(t, s)
+	l := s.Limits
+	l.Inodes = 2048
+	r.hold(t, s.ID, l)
+	for _, inodes := range []int64{1024, 4096} {
+		other := l
+		other.Inodes = inodes
+		r.failsAt(t, "write limits", func() error { return r.SetLimits(t.Context(), s.ID, other) })
+		r.full(t, s.ID, 2048)
+	}
+	r.breakOff(t, s.ID, 3000)
+	r.leaveAndReturn(t, func() {})
+	r.hold(t, s.ID, l)
+	r.full(t, s.ID, 2048)
+}
+
+// breakOff leaves a site's ballast and record as a runtime does that ends while it makes or removes some.
+func (r *rig) breakOff(t *testing.T, id string, ballast int64) {
+	t.Helper()
+	c, err := r.find(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.leave(c)
+	changing := c.record
+	changing.Fitting = true
+	image, err := r.reachImage(t.Context(), c, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(image) }()
+	dir, err := openBallast(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Close(dir) }()
+	if err := errors.Join(r.replaceRecord(c, changing), setBallast(t.Context(), dir, countBallast(dir), ballast)); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -26,12 +26,9 @@ func (d *Driver) SetEnv(_ context.Context, id string, env []string) error {
 	}
 	r := c.record
 	r.Spec.Env = slices.Clone(env)
-	if err := d.writeRecord(d.siteDir(id), r); err != nil {
+	if err := d.replaceRecord(c, r); err != nil {
 		return fmt.Errorf("environment of %s: %w", id, err)
 	}
-	d.mu.Lock()
-	c.record = r
-	d.mu.Unlock()
 	return nil
 }
 

@@ -79,16 +79,25 @@ func loops() map[string]string {
 	used, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
 	for _, path := range used {
 		device := filepath.Join("/dev", strings.Split(path, "/")[3])
-		f, err := os.Open(device)
-		if err != nil {
-			continue
+		if label := loopLabel(device); label != "" {
+			found[device] = label
 		}
-		if s, err := unix.IoctlLoopGetStatus64(int(f.Fd())); err == nil {
-			found[device] = unix.ByteSliceToString(s.File_name[:])
-		}
-		_ = f.Close()
 	}
 	return found
+}
+
+// loopLabel is "" for a device that is not attached, or that nobody labelled.
+func loopLabel(device string) string {
+	f, err := os.Open(device)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = f.Close() }()
+	s, err := unix.IoctlLoopGetStatus64(int(f.Fd()))
+	if err != nil {
+		return ""
+	}
+	return unix.ByteSliceToString(s.File_name[:])
 }
 
 // growDevice tells the loop device, then the file system. A second mount of the same device is the same file system.

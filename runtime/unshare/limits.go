@@ -44,15 +44,28 @@ func (d *Driver) SetLimits(ctx context.Context, id string, l runtime.Limits) err
 	return nil
 }
 
-// writeLimits remembers new limits, once the disk holds the site to its number of files.
-func (d *Driver) writeLimits(ctx context.Context, c *container, l runtime.Limits) (err error) {
+// writeLimits remembers new limits, once the disk holds the site to its number of files. That takes a while: the record
+// says so before, for a process that finds it half done.
+func (d *Driver) writeLimits(ctx context.Context, c *container, l runtime.Limits) error {
 	r := c.record
-	if l.Inodes != r.Spec.Limits.Inodes {
-		if l.Inodes, r.Ballast, err = d.fitInodes(ctx, c, l); err != nil {
-			return fmt.Errorf("fit inodes: %w", err)
-		}
+	write := func(held, ballast int64) error {
+		r.Spec.Limits, r.Spec.Limits.Inodes, r.Ballast, r.Fitting = l, held, ballast, false
+		return d.replaceRecord(c, r)
 	}
-	r.Spec.Limits = l
+	if l.Inodes == r.Spec.Limits.Inodes && !r.Fitting {
+		return write(l.Inodes, r.Ballast)
+	}
+	r.Fitting = true
+	if err := d.replaceRecord(c, r); err != nil {
+		return err
+	}
+	if err := d.fitInodes(ctx, c, l, write); err != nil {
+		return fmt.Errorf("fit inodes: %w", err)
+	}
+	return nil
+}
+
+func (d *Driver) replaceRecord(c *container, r record) error {
 	if err := d.writeRecord(d.siteDir(r.Spec.ID), r); err != nil {
 		return err
 	}

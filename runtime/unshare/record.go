@@ -20,6 +20,7 @@ type record struct {
 	Version string       `json:"version"`
 	MadeAt  time.Time    `json:"madeAt"`
 	Ballast int64        `json:"ballast,omitempty"` // inodes of the disk that the site shall not have
+	Fitting bool         `json:"fitting,omitempty"` // there may be more ballast or less: it is being changed, or was when we ended
 	Trial   bool         `json:"trial,omitempty"`   // thrown away after a test of its template
 }
 
