@@ -18,16 +18,16 @@ import (
 
 // How much a Journal holds: two files a site on the disk, and lines of all sites in memory that are not there yet.
 const (
-	journalSize  = 256 << 10 // bytes of one file; about a thousand visits
-	journalQueue = 2048      // lines, of less than 1 KiB each
-	journalBatch = 64 << 10  // bytes gathered before they are written
-	journalKeep  = 30 * 24 * time.Hour
+	journalSize  = 256 << 10           // bytes of one file; about a thousand visits
+	journalQueue = 2048                // lines, of less than 1 KiB each
+	journalBatch = 64 << 10            // bytes gathered before they are written
+	journalKeep  = 15 * 24 * time.Hour // one file; a line is in one and then in the other
 	journalSweep = 24 * time.Hour
 )
 
 // Journal keeps who asked a site for what, in files of its own folder: ID.log, and ID.old before it. They lie beside the
 // register, where no site reaches them (RULE NS). The door never waits for the disk: lines that the disk cannot take in
-// time are counted and left out. A line is kept for about a month at most, because it names an address.
+// time are counted and left out. A line is kept for half a month, and a month at most, because it names an address.
 //
 // No file stays open: nine hundred sites cost what one does.
 type Journal struct {
@@ -150,8 +150,8 @@ func (j *Journal) add(id site.ID, lines []byte) error {
 
 func old(name string) string { return strings.TrimSuffix(name, ".log") + ".old" }
 
-// sweep removes what nobody has added to for a month, sites that are gone among it, and begins a new file where the old
-// one was put aside half a month ago: so every line goes, however few there are.
+// sweep begins a new file where the one before it had its last line half a month ago, and removes what nobody has added to
+// for so long, sites that are gone among it: so every line goes within a month, however few there are.
 func (j *Journal) sweep() error {
 	files, err := os.ReadDir(j.dir)
 	if err != nil {
@@ -163,7 +163,7 @@ func (j *Journal) sweep() error {
 		switch age := j.age(name); {
 		case age >= journalKeep:
 			all = errors.Join(all, os.Remove(name))
-		case strings.HasSuffix(name, ".log") && j.age(old(name)) >= journalKeep/2:
+		case strings.HasSuffix(name, ".log") && j.age(old(name)) >= journalKeep:
 			all = errors.Join(all, os.Rename(name, old(name)))
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"petitpont/site"
 )
 
 func openJournal(t *testing.T) (*Journal, string) {
@@ -98,31 +100,52 @@ func TestTheDoorDoesNotWaitForTheDisk(t *testing.T) {
 func TestLinesGoAfterAMonth(t *testing.T) {
 	j, dir := openJournal(t)
 	j.Close()
-	const day = 24 * time.Hour
-	now := time.Now()
+	began := time.Now()
+	now := began
 	j.now = func() time.Time { return now }
-	for name, age := range map[string]time.Duration{
-		"gone.log": 31 * day, "gone.old": 40 * day,
-		"busy.log": 0, "busy.old": 2 * day,
-		"calm.log": 1 * day, "calm.old": 16 * day,
-		"new.log": 0,
-	} {
-		file := filepath.Join(dir, name)
-		if err := os.WriteFile(file, []byte(name), 0o600); err != nil {
+	line := func(day int) []byte { return fmt.Appendf(nil, "day %d\n", day) }
+	// One visit a day for 40 days, and none after; of another site three in all.
+	for day := range 80 {
+		now = began.Add(time.Duration(day) * 24 * time.Hour)
+		for id, visited := range map[site.ID]bool{"busy": day < 40, "rare": day == 3 || day == 17 || day == 18} {
+			if !visited {
+				continue
+			}
+			if err := j.add(id, line(day)); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(filepath.Join(dir, string(id)+".log"), now, now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := j.sweep(); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.Chtimes(file, now.Add(-age), now.Add(-age)); err != nil {
-			t.Fatal(err)
+		kept := journalText(t, dir)
+		if old := day - 32; old >= 0 && bytes.Contains(kept, line(old)) {
+			t.Errorf("on day %d there is still a line of day %d", day, old)
+		}
+		if young := max(day-14, 0); young < 40 && !bytes.Contains(kept, line(young)) {
+			t.Errorf("on day %d there is no line of day %d any more", day, young)
 		}
 	}
-	if err := j.sweep(); err != nil {
+	if files, _ := os.ReadDir(dir); len(files) != 0 {
+		t.Errorf("%d files stay", len(files))
+	}
+}
+
+func journalText(t *testing.T, dir string) (all []byte) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	var left []string
-	files, _ := filepath.Glob(filepath.Join(dir, "*"))
 	for _, f := range files {
-		text, _ := os.ReadFile(f)
-		left = append(left, filepath.Base(f)+"="+string(text))
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, text...)
 	}
-	same(t, "left", strings.Join(left, " "), "busy.log=busy.log busy.old=busy.old calm.old=calm.log new.old=new.log")
+	return all
 }
