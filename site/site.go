@@ -26,7 +26,7 @@ type Site struct {
 	Own        runtime.Limits // limits an admin gave it; zero fields follow the plan
 	Kept       string         // version it could not move to; "" when there is none
 	KeptFault  *Fault         // why it did not start there; nil when its packages kept it from moving
-	MovedFrom  string         // version it came from, until it has started on the one it moved to; "" otherwise
+	MovedFrom  string         // version it started on last, until it has on the one it moved to; "" otherwise
 	Slot       int            // small integer, unique: addresses and UID range follow from it
 	Want       Want
 	State      State

@@ -139,14 +139,17 @@ func (v *Service) followWave(ctx context.Context, e *entry) {
 		return
 	}
 	e.mu.Lock()
-	e.site.MovedFrom, e.dirty = e.pinned, true
+	from := e.site.MovedFrom
+	if from == "" { // else it has not started yet where it is
+		e.site.MovedFrom, e.dirty = e.pinned, true
+	}
 	e.mu.Unlock()
 	v.flush(e) // before it moves: the next process has to know where it came from
 	err := v.cfg.Keeper.Move(ctx, string(e.id), w.Version)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.dirty = true; err != nil {
-		e.site.MovedFrom = ""
+		e.site.MovedFrom = from
 	}
 	switch {
 	case err == nil:

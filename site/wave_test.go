@@ -28,12 +28,12 @@ func (s *spy) on(x site.Site) string {
 
 func TestASiteThatDoesNotStartOnANewerVersionGoesBack(t *testing.T) {
 	w, spy := spied(t)
-	blog := w.onOldest("blog", "other")["blog"]
+	w.onOldest("blog", "other")
 	_, err := w.v.MoveSites(w.ctx(), w.who("admin"), "web", newest)
 	w.ok(err)
 	spy.breaks(newest)
 	w.ok(w.v.Start(w.ctx(), w.who("eleve"), "blog"))
-	blog = w.until("blog", site.Awake)
+	blog := w.until("blog", site.Awake)
 	if on := spy.on(blog); on != "web@"+oldest {
 		t.Errorf("it runs on %s", on)
 	}
@@ -47,6 +47,9 @@ func TestASiteThatDoesNotStartOnANewerVersionGoesBack(t *testing.T) {
 	t.Run("and is not tried again, not even by the next process", func(t *testing.T) {
 		before := len(spy.moved())
 		w.asleep("blog")
+		w.enter(blog)
+		w.asleep("blog")
+		w.restart()
 		w.enter(blog)
 		if got := spy.moved(); len(got) != before {
 			t.Errorf("%v", got[before:])
@@ -73,6 +76,31 @@ func TestASiteThatWasMovedBeforeACrashStillGoesBack(t *testing.T) {
 	w.restart() // breaks the start off
 	release()
 	w.enter(blog)
+	if on := spy.on(blog); on != "web@"+oldest {
+		t.Errorf("it runs on %s", on)
+	}
+}
+
+// A site that has not started on one newer version yet moves on to the next, and goes back to the one it last ran on.
+func TestASiteGoesBackPastAVersionItNeverStartedOn(t *testing.T) {
+	w, spy := spied(t)
+	blog := w.onOldest("blog")["blog"]
+	admin := w.who("admin")
+	_, err := w.v.MoveSites(w.ctx(), admin, "web", middle)
+	w.ok(err)
+	starts := w.driver.Starts(string(blog.ID))
+	spy.Fail("start", runtime.ErrNoSpace) // which is not the version's fault
+	w.ok(w.v.Start(w.ctx(), w.who("eleve"), "blog"))
+	w.until("blog", site.Failed)
+	if on := spy.on(blog); on != "web@"+middle || w.driver.Starts(string(blog.ID)) == starts {
+		t.Fatalf("it is on %s", on)
+	}
+	spy.Fail("start", nil)
+	spy.breaks(newest)
+	_, err = w.v.MoveSites(w.ctx(), admin, "web", newest)
+	w.ok(err)
+	w.ok(w.v.Start(w.ctx(), w.who("eleve"), "blog"))
+	w.until("blog", site.Awake)
 	if on := spy.on(blog); on != "web@"+oldest {
 		t.Errorf("it runs on %s", on)
 	}
