@@ -1,6 +1,9 @@
 package site
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // A host whose memory runs out kills programs of any site, and of ours. So a site is started only while a reserve is left
 // (RULE BUDGET): the idle one that was used longest ago makes room, and when there is none the start is refused. What
@@ -10,10 +13,15 @@ import "context"
 func defaultReserve(memory int64) int64 { return min(memory/16, 512<<20) }
 
 // admit makes sure that the host has its reserve of memory before e starts: CodeHostMemory when it cannot. One at a time,
-// so that two starts do not each put a site to sleep for the same room. A host that cannot be read keeps no site down.
+// so that two starts do not each put a site to sleep for the same room; who is called off meanwhile waits no longer. A
+// host that cannot be read keeps no site down.
 func (v *Service) admit(ctx context.Context, e *entry) error {
-	v.admitting.Lock()
-	defer v.admitting.Unlock()
+	select {
+	case v.admitting <- struct{}{}:
+		defer func() { <-v.admitting }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	for ctx.Err() == nil {
 		r, err := v.cfg.ReadHost()
 		if err != nil {
@@ -23,7 +31,7 @@ func (v *Service) admit(ctx context.Context, e *entry) error {
 		if r.MemoryMax-r.Memory >= orDefault(v.cfg.MemoryReserve, defaultReserve(r.MemoryMax)) {
 			return nil
 		}
-		if !v.restOne(ctx, e) {
+		if !v.restOne(ctx, e) && ctx.Err() == nil {
 			v.cfg.Log.Error("no memory to start a site", "site", e.id, "free", r.MemoryMax-r.Memory)
 			return &Error{Code: CodeHostMemory}
 		}
@@ -31,55 +39,58 @@ func (v *Service) admit(ctx context.Context, e *entry) error {
 	return ctx.Err()
 }
 
-// restOne puts the idle site that was used longest ago to sleep, and waits until it has; false when there is none.
+// restOne waits for a site that is being put to sleep already, or else puts the idle one that was used longest ago to
+// sleep, and waits for that; false when there is none.
 func (v *Service) restOne(ctx context.Context, but *entry) bool {
-	for {
+	t := v.stopping()
+	for t == nil {
 		idle := v.idlest(but)
 		if idle == nil || ctx.Err() != nil || v.isClosed() {
 			return false
 		}
-		t := v.makeRest(idle)
-		if t == nil {
-			continue // somebody came, or something else was asked of it: look again
-		}
-		select {
-		case <-t.done:
-			return true
-		case <-ctx.Done():
-			return false
+		t = v.makeRest(idle) // nil when somebody came, or something else was asked of it: look again
+	}
+	select {
+	case <-t.done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// stopping is the stop of any site that is under way, or nil: soon there is more memory.
+func (v *Service) stopping() *turn {
+	for _, e := range v.entries() {
+		e.mu.Lock()
+		t := e.turn
+		e.mu.Unlock()
+		if t != nil && t.act == actStop {
+			return t
 		}
 	}
+	return nil
 }
 
 // idlest is the awake site that nobody uses and that was used longest ago. Plans that never sleep are left alone.
 func (v *Service) idlest(but *entry) (idlest *entry) {
+	var since time.Time
 	for _, e := range v.entries() {
 		if e == but {
 			continue
 		}
 		e.mu.Lock()
-		ok := v.mayRest(e)
-		used := e.used
+		if v.mayRest(e) && (idlest == nil || e.used.Before(since)) {
+			idlest, since = e, e.used
+		}
 		e.mu.Unlock()
-		if !ok {
-			continue
-		}
-		if idlest != nil {
-			idlest.mu.Lock()
-			later := !used.Before(idlest.used)
-			idlest.mu.Unlock()
-			if later {
-				continue
-			}
-		}
-		idlest = e
 	}
 	return idlest
 }
 
-// mayRest tells whether a site can be put to sleep without anybody noticing more than a slower visit. e.mu is held.
+// mayRest tells whether a site can be put to sleep without anybody noticing more than a slower visit: those for whom it
+// was just woken are on their way in. e.mu is held.
 func (v *Service) mayRest(e *entry) bool {
-	return e.site.State == Awake && e.site.Want == Up && e.inUse == 0 && e.turn == nil && v.plan(e.site.Role).Idle > 0
+	return e.site.State == Awake && e.site.Want == Up && e.inUse+e.waiters == 0 && e.turn == nil && v.plan(e.site.Role).Idle > 0
 }
 
 // makeRest begins the stop of an idle site, under the mutex that Enter uses; nil when it is not idle any more.

@@ -12,7 +12,7 @@ func tight(t *testing.T, n int) *world {
 	t.Helper()
 	var w *world
 	w = newWorld(t, func(c *site.Config) {
-		c.MemoryReserve = 1 << 30
+		c.MemoryReserve, c.Wakes = 1<<30, 4
 		c.ReadHost = func() (site.HostReading, error) {
 			const site1 = 1 << 28
 			r := site.HostReading{MemoryMax: 1<<30 + int64(n)*site1}
@@ -82,6 +82,22 @@ func TestAStartWithoutMemory(t *testing.T) {
 			c.ReadHost = func() (site.HostReading, error) { return site.HostReading{}, context.DeadlineExceeded }
 		})
 		w.make("one")
+	})
+	t.Run("is called off while another one looks for memory", func(t *testing.T) {
+		w := tight(t, 1)
+		w.make("one")
+		release := w.driver.Hold("stop")
+		defer release()
+		for _, name := range []string{"two", "three"} {
+			_, err := w.v.Create(w.ctx(), w.who("eleve"), site.New{Name: name})
+			w.ok(err)
+			w.until(name, site.Waking)
+		}
+		w.await("stop", 1) // of one, for two or three
+		for _, name := range []string{"two", "three"} {
+			w.ok(w.v.Stop(w.ctx(), w.who("eleve"), name))
+			w.until(name, site.Asleep)
+		}
 	})
 	t.Run("ends with the service", func(t *testing.T) {
 		w := tight(t, 1)

@@ -56,10 +56,11 @@ const (
 // Locks are taken in this order: entry.saving, entry.mu, Service.mu. None is held over a call to the driver, and only
 // entry.saving over one to the store.
 type Service struct {
-	cfg    Config
-	door   *loginDoor
-	slots  chan struct{} // one token for each start under way
-	people people
+	cfg       Config
+	door      *loginDoor
+	slots     chan struct{} // one token for each start under way
+	admitting chan struct{} // one token, for the start that looks for memory
+	people    people
 
 	mu     sync.RWMutex
 	byID   map[ID]*entry
@@ -71,8 +72,6 @@ type Service struct {
 
 	waiting atomic.Int64
 	rounds  sync.Mutex // one reconciliation at a time
-
-	admitting sync.Mutex // one start at a time looks for memory; taken before any other
 
 	ctx    context.Context // ends with Close: what must not outlive the service
 	cancel context.CancelFunc
@@ -118,7 +117,7 @@ func newService(cfg Config) *Service {
 	cfg = cfg.withDefaults()
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Service{
-		cfg: cfg, door: newLoginDoor(cfg), slots: make(chan struct{}, cfg.Wakes),
+		cfg: cfg, door: newLoginDoor(cfg), slots: make(chan struct{}, cfg.Wakes), admitting: make(chan struct{}, 1),
 		people: people{known: map[string]*person{}},
 		byID:   map[ID]*entry{}, byName: map[string]*entry{}, waves: map[string]Wave{},
 		ctx: ctx, cancel: cancel,
