@@ -69,9 +69,10 @@ func move(m, at int) error {
 	return unix.MoveMount(m, "", at, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH)
 }
 
-// copyOf clones the mount at name, to be attached a second time.
+// copyOf clones the mount at name, to be attached a second time, with what is mounted below. In our own mounts there is
+// nothing below; in the host's /proc, which a test leaves in, there may be, and a user namespace copies such all or not.
 func copyOf(dir int, name string) (int, error) {
-	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_SYMLINK_NOFOLLOW)
+	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_SYMLINK_NOFOLLOW | unix.AT_RECURSIVE)
 	if name == "" {
 		flags |= unix.AT_EMPTY_PATH
 	}
