@@ -262,5 +262,7 @@ func greet(w io.Writer, c Config, madeUp bool) {
 	}{c, madeUp, ldaptest.DemoPassword, c.siteURL("NAME")})
 }
 
-// waitTime is how long a part of the demo may take to come up: far more than a slow machine needs.
-const waitTime = 2 * time.Minute
+// waitTime is how long a part of the demo may take to come up: far more than a slow machine needs. What takes long is the
+// first start of serve, which makes the gate's keys: the search for an RSA key ends when luck has it, here after 40 s at
+// the worst of 15 on an emulated processor that did other things besides. A part that gives up ends the wait at once.
+const waitTime = 10 * time.Minute
