@@ -48,28 +48,49 @@ func claim(ctx context.Context, c Config, role string) (held claims, err error) 
 	return held, nil
 }
 
+// claimDir locks the role's file in dir. The file may go while we wait for it: with forget, of whoever had it.
 func claimDir(ctx context.Context, dir, role string) (*os.File, error) {
-	if err := os.MkdirAll(dir, 0o711); err != nil {
-		return nil, err
+	for {
+		if err := os.MkdirAll(dir, 0o711); err != nil {
+			return nil, err
+		}
+		f, err := os.OpenFile(filepath.Join(dir, role+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // the folder has just gone
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := lock(ctx, f); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		if stands(f) {
+			return f, nil
+		}
+		_ = f.Close()
 	}
-	f, err := os.OpenFile(filepath.Join(dir, role+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
+}
+
+// lock waits for the lock as long as ctx lasts, then returns errClaimed.
+func lock(ctx context.Context, f *os.File) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return f, nil
-		}
 		if !errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, errors.Join(err, f.Close())
+			return err
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return nil, errors.Join(errClaimed, f.Close())
+			return errClaimed
 		}
 	}
+}
+
+// stands tells whether an open file is still the one of its name.
+func stands(f *os.File) bool {
+	open, err1 := f.Stat()
+	named, err2 := os.Stat(f.Name())
+	return err1 == nil && err2 == nil && os.SameFile(open, named)
 }

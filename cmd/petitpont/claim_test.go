@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 )
@@ -47,4 +49,51 @@ func TestAFolderHasOneRuntime(t *testing.T) {
 		t.Fatalf("after the first has ended: %v", err)
 	}
 	second.release()
+}
+
+// Who waits while a demo gives its folders up, and removes them, must not get what nobody else would look at.
+func TestAClaimThatIsForgottenIsNobodys(t *testing.T) {
+	c := Config{Data: t.TempDir(), Run: t.TempDir()}
+	first, err := claim(ended(), c, "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiting, err := os.OpenFile(filepath.Join(c.Data, "demo.lock"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.forget()
+	if err := lock(ended(), waiting); err != nil || stands(waiting) {
+		t.Errorf("%v: the lock of a file that has gone passes for one", err)
+	}
+	defer func() { _ = waiting.Close() }()
+	second, err := claim(ended(), c, "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.release()
+	if _, err := claim(ended(), c, "demo"); !errors.Is(err, errClaimed) {
+		t.Errorf("two have it: %v", err)
+	}
+}
+
+func TestAClaimWaitsThroughAForgottenOne(t *testing.T) {
+	c := Config{Data: t.TempDir(), Run: t.TempDir()}
+	first, err := claim(ended(), c, "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	time.AfterFunc(50*time.Millisecond, first.forget)
+	second, err := claim(ctx, c, "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer second.release()
+	for _, f := range second {
+		if !stands(f) {
+			t.Errorf("%s has gone", f.Name())
+		}
+	}
 }
