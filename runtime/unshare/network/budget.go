@@ -66,12 +66,15 @@ func (n *Network) remind(p port, b Budget) {
 	}
 }
 
-// spend is the change of one site's budget as commands.
+// spend is the change of one site's budget as commands. n.budgets has the new one already.
 func (n *Network) spend(p port, was, b Budget) string {
 	var text strings.Builder
 	mac := p.addr(n.instance).MAC
 	if was != (Budget{}) {
 		fmt.Fprintf(&text, "delete element inet %s budget { %s }\n", n.instance, mac)
+		if old := n.ruleBudget(p, was); !n.spent(old) { // nobody's any more: a caller may ask for ever new ones (RULE SPLIT)
+			text.WriteString(old.removal(n.instance))
+		}
 	}
 	if b != (Budget{}) {
 		r := n.ruleBudget(p, b)
@@ -79,6 +82,16 @@ func (n *Network) spend(p port, was, b Budget) string {
 		fmt.Fprintf(&text, "add element inet %s budget { %s : goto own_%s }\n", n.instance, mac, r.Name())
 	}
 	return text.String()
+}
+
+// spent tells whether a site has this budget.
+func (n *Network) spent(r ruleBudget) bool {
+	for p, b := range n.budgets {
+		if n.ruleBudget(p, b) == r {
+			return true
+		}
+	}
+	return false
 }
 
 // ruleBudget fills what is zero from the segment's policy.
@@ -104,6 +117,15 @@ add rule inet %[1]s own_%[2]s update @fresh_%[2]s { ether saddr limit rate over 
 add rule inet %[1]s own_%[2]s add @held_%[2]s { ether saddr ct count over %[6]d } counter reject with icmpx type admin-prohibited
 add rule inet %[1]s own_%[2]s goto where_%[3]s
 `, instance, r.Name(), r.Letter, r.Rate, r.Burst, r.Connections)
+}
+
+// removal takes the chain away, with what was spent of it.
+func (r ruleBudget) removal(instance string) string {
+	return fmt.Sprintf(`flush chain inet %[1]s own_%[2]s
+delete chain inet %[1]s own_%[2]s
+delete set inet %[1]s fresh_%[2]s
+delete set inet %[1]s held_%[2]s
+`, instance, r.Name())
 }
 
 // budgetRules are those of all sites that have a budget of their own.

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 	"time"
 )
@@ -81,8 +82,21 @@ func TestS22ABudgetChangesWhileTheSiteRuns(t *testing.T) {
 	run(t, "nft flush map inet purse budget")
 	set(second, Budget{Connections: 5})
 	want("by rules that were changed", a, 5)
+	if own := strings.Count(output(t, "nft", "list", "chains"), "chain own_"); own != 1 {
+		t.Errorf("%d chains of budgets, want that of the only site with one of its own", own)
+	}
+	if err := second.Limit("student", 4, Budget{Connections: 5}); err != nil {
+		t.Fatal(err)
+	}
 	set(second, Budget{})
 	want("by the policy again", a, 40)
+	want("its neighbour, which has the same now", b, 5)
+	if err := second.Limit("student", 4, Budget{}); err != nil {
+		t.Fatal(err)
+	}
+	if left := output(t, "nft", "list", "table", "inet", "purse"); strings.Contains(left, "own_") || strings.Contains(left, "held_s_") {
+		t.Errorf("what budgets left:\n%s", left)
+	}
 	if err := second.Limit("student", 3, Budget{Connections: -1}); err == nil {
 		t.Error("fewer than none")
 	}
