@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"unsafe"
@@ -25,8 +26,11 @@ func changePages(w World) (string, error) {
 	}
 	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
-	if err != nil || info.Size() == 0 {
-		return "", fmt.Errorf("the file that all sites share: %d bytes: %w", info.Size(), err)
+	if err == nil && info.Size() == 0 {
+		err = errors.New("it is empty")
+	}
+	if err != nil {
+		return "", fmt.Errorf("the file that all sites share: %w", err)
 	}
 	last := info.Size() - 1
 	throughPipe(f, last)
