@@ -62,7 +62,7 @@ func TestTemplateQuestions(t *testing.T) {
 		x.Waves[0].Kept = []string{"alpha"}
 		x.Waves[0].Failed = []site.FailedMove{{Name: "bravo", Fault: &site.Fault{Code: site.CodeServerEnded, Args: site.Args{"s": "bravo"}, Log: "no <module>"}}}
 	})
-	b.get("/admin/templates").want(t, 200, "because their packages were changed (1)", "Did not start on this version and are back on their own, where they run (1)", "no &lt;module&gt;")
+	b.get("/admin/templates").want(t, 200, "because their packages were changed (1)", "Did not start on this version and are back on their own, where they start (1)", "no &lt;module&gt;")
 	b.get("/admin/templates/move?name=web&version=20261119-1").want(t, 200, "Update 1 site to web@20261119-1?", "charlie").lacks(t, "alpha", "bravo")
 	b.get("/admin/templates/retire?name=web&version=20261118-1").want(t, 200, "Sites still use it (3)", "charlie").lacks(t, `action="/admin/templates/retire"`)
 	b.get("/admin/templates/retire?name=web&version=20261120-2").want(t, 200, "Withdraw version web@20261120-2?", `action="/admin/templates/retire"`)

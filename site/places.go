@@ -15,8 +15,8 @@ const (
 	placeNoted = 24 * time.Hour
 )
 
-// places are where each login's password was right before. They are known by a digest, so that neither the register nor
-// a copy of it tells who was where.
+// places are where each login's password was right before. They are known by a digest, so that the register does not show
+// who was where; whoever has a copy of it can find out only by trying every address for a login.
 type places struct {
 	mu   sync.Mutex
 	seen map[string]time.Time // by placeOf

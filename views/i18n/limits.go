@@ -29,7 +29,7 @@ func init() {
 		"limit.rate-in":        {"Nouvelles connexions par seconde", "New connections a second"},
 		"limit.more":           {"Plus de limites", "More limits"},
 		"limit.plan-none":      {"Règle du rôle : la valeur par défaut", "Rule of the role: the default value"},
-		"limit.inodes-hint":    {"Plus que son disque n'en contient attendent un disque plus grand. Règle du rôle : {n}", "More than its disk can hold wait for a larger one. Rule of the role: {n}"},
+		"limit.inodes-hint":    {"Ce que son disque ne peut pas contenir attend un disque plus grand. Règle du rôle : {n}", "What its disk cannot hold waits for a larger one. Rule of the role: {n}"},
 		"limit.io-hint":        {"En lecture, et autant en écriture. Règle du rôle : {n}", "Reading, and as much writing. Rule of the role: {n}"},
 		"limit.tmp-hint":       {"/tmp, /run et /dev/shm, chacun ; pris sur la mémoire. Règle du rôle : {n}", "Each of /tmp, /run and /dev/shm; taken from memory. Rule of the role: {n}"},
 		"limit.files-hint":     {"Ce qui tourne peut garder l'ancien nombre jusqu'au prochain démarrage. Règle du rôle : {n}", "What runs may keep the old number until the next start. Rule of the role: {n}"},

@@ -156,7 +156,7 @@ var walls = map[string]string{
 	"own /proc": "son propre /proc", "own /dev": "son propre /dev", "own layer": "sa propre couche", "read-only template": "modèle en lecture seule",
 	"read-only /proc": "/proc en lecture seule", "read-only /sys": "/sys en lecture seule", "read-only /dev": "/dev en lecture seule",
 	"masked /proc": "/proc masqué", "masked /sys": "/sys masqué",
-	"hidden init": "init cachée", "hidden sessions": "sessions cachées", "closed descriptors": "descripteurs fermés", "sealed programs": "programmes scellés",
+	"hidden init": "init caché", "hidden sessions": "sessions cachées", "closed descriptors": "descripteurs fermés", "sealed programs": "programmes scellés",
 	"rules of the host": "règles de l'hôte", "rules of the bridge": "règles du pont", "isolated ports": "ports isolés",
 	"process limits": "limites des processus", "pty limit": "limite de terminaux", "limit of cpu": "limite de processeur", "limit of tmpfs": "limite de tmpfs",
 	"limit of inodes": "limite d'inodes", "limit of disk": "limite de disque", "limit of processes": "limite de processus", "limit of memory": "limite de mémoire",

@@ -53,7 +53,7 @@ func init() {
 		"tpl.wave-done":    {"Plus aucun site n'attend.", "No site is waiting any more."},
 		"tpl.wave-waiting": {"Attendent leur prochain démarrage ({n})", "Waiting for their next start ({n})"},
 		"tpl.wave-kept":    {"Gardent leur version, car leurs paquets ont été modifiés ({n})", "Keep their version, because their packages were changed ({n})"},
-		"tpl.wave-failed":  {"N'ont pas démarré dans cette version et sont revenus à la leur, où ils tournent ({n})", "Did not start on this version and are back on their own, where they run ({n})"},
+		"tpl.wave-failed":  {"N'ont pas démarré dans cette version et sont revenus à la leur, où ils démarrent ({n})", "Did not start on this version and are back on their own, where they start ({n})"},
 
 		"retire.title":   {"Retirer la version {v} ?", "Withdraw version {v}?"},
 		"retire.text":    {"Elle est effacée du serveur. Aucun site ne l'utilise ; les sites des autres versions ne changent pas.", "It is erased from the server. No site uses it; the sites of other versions do not change."},
