@@ -59,7 +59,7 @@ type Config struct {
 
 	UIDBase uint32           // optional: first host UID of slot 0, 1,000,000 by default
 	Reserve int64            // optional: bytes of the data volume that are never promised, 1 GiB by default
-	Answer  time.Duration    // optional: how long Start waits for the first answer, 20 s by default
+	Answer  time.Duration    // optional: how long Start waits for the first answer, a minute by default
 	Linger  time.Duration    // optional: how long a box without services outlives its last session, 10 s by default
 	Log     *slog.Logger     // optional
 	Now     func() time.Time // optional
@@ -87,8 +87,8 @@ func (c *Config) complete() error {
 	if c.Reserve == 0 {
 		c.Reserve = Reserve
 	}
-	if c.Answer == 0 {
-		c.Answer = 20 * time.Second
+	if c.Answer == 0 { // on a host that is overrun a web server has taken 20 s, and nobody starts a failed site but its owner
+		c.Answer = time.Minute
 	}
 	if c.Linger == 0 {
 		c.Linger = 10 * time.Second
