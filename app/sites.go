@@ -23,7 +23,8 @@ var _ Sites = (*site.Service)(nil)
 type People interface {
 	// Login throttles, and says why it refuses by *site.Error.
 	Login(ctx context.Context, login, password string, from netip.Addr) (site.Identity, error)
-	// Revoked is closed when the live sessions of this identity must end (RULE EPOCH); nil means never.
+	// Revoked is closed when the live sessions of this identity must end (RULE EPOCH); nil means never. Asking tells that
+	// they are here, so that the directory is asked about them.
 	Revoked(who site.Identity) <-chan struct{}
 	Plan(who site.Identity) site.Plan
 }

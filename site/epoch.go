@@ -3,12 +3,31 @@ package site
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // person is someone's epoch (RULE EPOCH): sessions minted before it grew are over.
 type person struct {
 	epoch   int64
 	revoked chan struct{} // closed when it grows; then replaced
+
+	who    Identity  // as the sessions of this epoch have it; without a Key while there is none
+	sure   bool      // the directory said so to this process: who was read from a session otherwise
+	seen   time.Time // when a door last asked
+	looked time.Time // when the directory last did
+}
+
+// says notes that a session of this epoch is somebody's, and tells whether it can be: one that gives other rights than
+// the directory has since is over. p.mu is held.
+func (p *person) says(who Identity, now time.Time) bool {
+	if p.who.Key == "" {
+		p.who, p.looked = who, now
+	}
+	if p.sure && !sameRights(p.who, who) {
+		return false
+	}
+	p.seen = now
+	return true
 }
 
 // people are those this process has met. The store is asked once for each.
@@ -47,7 +66,7 @@ func (v *Service) Revoke(ctx context.Context, key string) error {
 	}
 	p := v.people.known[key]
 	close(p.revoked)
-	p.epoch, p.revoked = epoch, make(chan struct{})
+	*p = person{epoch: epoch, revoked: make(chan struct{})}
 	v.cfg.Log.Info("person revoked", "key", key, "epoch", epoch)
 	return nil
 }
@@ -55,7 +74,7 @@ func (v *Service) Revoke(ctx context.Context, key string) error {
 var over = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
 
 // Revoked is closed when the sessions of this identity must end: at once when they already had to. Doors keep it
-// beside each session. When the store cannot tell, the session ends.
+// beside each session, and ask again every Presence. When the store cannot tell, the session ends.
 func (v *Service) Revoked(who Identity) <-chan struct{} {
 	p, err := v.person(v.ctx, who.Key)
 	if err != nil {
@@ -64,7 +83,7 @@ func (v *Service) Revoked(who Identity) <-chan struct{} {
 	}
 	v.people.mu.Lock()
 	defer v.people.mu.Unlock()
-	if who.Epoch != p.epoch {
+	if who.Epoch != p.epoch || !p.says(who, v.cfg.Now()) {
 		return over
 	}
 	return p.revoked

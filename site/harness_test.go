@@ -29,7 +29,7 @@ func newWorld(t *testing.T, change ...func(*site.Config)) *world {
 	t.Cleanup(func() { _ = w.driver.Close() })
 	w.cfg = site.Config{
 		Driver: w.driver, Store: w.store, Directory: w.people, Domain: "localhost",
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Every: time.Hour,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Every: time.Hour, Again: time.Hour,
 		ReadHost: func() (site.HostReading, error) { return site.HostReading{MemoryMax: 8 << 30, DiskMax: 1 << 40}, nil },
 	}
 	for _, c := range change {

@@ -147,7 +147,8 @@ func (v *Service) prove(ctx context.Context, login, password string, digest [sha
 	return who, nil
 }
 
-// mint gives the identity its epoch, and refuses a role that may have nothing.
+// mint gives the identity its epoch, and refuses a role that may have nothing. Sessions that were opened with other rights
+// end here.
 func (v *Service) mint(ctx context.Context, who Identity) (Identity, error) {
 	if v.Plan(who).Sites == 0 && !who.Admin {
 		return Identity{}, &Error{Code: CodeNoRole, Args: Args{"login": who.Login}}
@@ -156,10 +157,24 @@ func (v *Service) mint(ctx context.Context, who Identity) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
+	if v.people.others(p, who) {
+		if err := v.Revoke(ctx, who.Key); err != nil {
+			return Identity{}, err
+		}
+	}
 	v.people.mu.Lock()
 	defer v.people.mu.Unlock()
 	who.Epoch = p.epoch
+	now := v.cfg.Now()
+	p.who, p.sure, p.seen, p.looked = who, true, now, now
 	return who, nil
+}
+
+// others tells whether there may be sessions of p with other rights than who has.
+func (p *people) others(one *person, who Identity) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return one.who.Key != "" && !sameRights(one.who, who)
 }
 
 // spend takes one question from the budget, and waits for it only as long as a person would not notice.

@@ -32,6 +32,7 @@ type Config struct {
 	Wakes    int                         // starts at the same time; the number of cores
 	Login    Throttle                    // see Throttle
 	Every    time.Duration               // between two reconciliations; a minute
+	Again    time.Duration               // between two looks into the directory for those who are signed in; a minute
 	Grace    time.Duration               // a site's services have to end; 10 s
 	// MemoryReserve is what is left of the host's memory before an idle site makes room for the next one, or that is
 	// refused, in bytes; a sixteenth of it, at most 512 MiB.
@@ -110,6 +111,7 @@ func Open(ctx context.Context, cfg Config) (*Service, error) {
 	v.wakeAlwaysOn()
 	v.work.Go(func() { v.watchExits(exits) })
 	v.work.Go(v.reconcileEvery)
+	v.work.Go(v.lookAgainEvery)
 	return v, nil
 }
 
@@ -142,6 +144,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.Wakes = orDefault(c.Wakes, goruntime.NumCPU())
 	c.Every = orDefault(c.Every, time.Minute)
+	c.Again = orDefault(c.Again, time.Minute)
 	c.Grace = orDefault(c.Grace, 10*time.Second)
 	c.Waiting.PerSite = orDefault(c.Waiting.PerSite, 512)
 	c.Waiting.Overall = orDefault(c.Waiting.Overall, 4096)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/gliderlabs/ssh"
 	gossh "golang.org/x/crypto/ssh"
@@ -103,17 +104,25 @@ func (g *Gate) authenticate(c *conn, m gossh.ConnMetadata, password string) (*go
 		return nil, g.banner(errTooMany, i18n.T(g.Lang, "gate.connections"))
 	}
 	g.Log.Info("ssh login", "conn", c.id, "from", c.from, "who", who.Login, "site", printable(siteName))
-	go c.endWhen(g.Sites.Revoked(who))
+	go c.endWhen(g.Sites.Revoked(who), who)
 	return &gossh.Permissions{ExtraData: map[any]any{visitorKey{}: &visitor{who, siteName}}}, nil
 }
 
-// endWhen closes c when revoked is closed (RULE EPOCH).
-func (c *conn) endWhen(revoked <-chan struct{}) {
-	select {
-	case <-revoked:
-		c.gate.Log.Info("ssh revoked", "conn", c.id)
-		_ = c.Close()
-	case <-c.ctx.Done():
+// endWhen closes c when revoked is closed (RULE EPOCH), and says meanwhile that who is still here.
+func (c *conn) endWhen(revoked <-chan struct{}, who site.Identity) {
+	tick := time.NewTicker(c.gate.Limits.Presence)
+	defer tick.Stop()
+	for {
+		select {
+		case <-revoked:
+			c.gate.Log.Info("ssh revoked", "conn", c.id)
+			_ = c.Close()
+			return
+		case <-tick.C:
+			revoked = c.gate.Sites.Revoked(who)
+		case <-c.ctx.Done():
+			return
+		}
 	}
 }
 

@@ -68,6 +68,7 @@ type fakeSites struct {
 	open    map[string][]net.Conn
 	revoked map[string]chan struct{}
 	logins  []string // every "login password" that was tried
+	asked   int      // about who must go
 	failure error    // of the next logins
 	files   func(name string) (net.Conn, error)
 	limitAt int // fails with too-many-tries after so many wrong passwords
@@ -211,6 +212,7 @@ func (f *fakeSites) child(name string) net.Conn {
 func (f *fakeSites) Revoked(who site.Identity) <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.asked++
 	return f.revoked[who.Key]
 }
 

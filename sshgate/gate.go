@@ -37,7 +37,8 @@ type Sites interface {
 	// Files speaks SFTP v3 as the site's own user. It is closed from behind when the site goes or the right to it
 	// ends (RULE EPOCH).
 	Files(ctx context.Context, who site.Identity, name string) (net.Conn, error)
-	// Revoked is closed when the live sessions of a person must end (RULE EPOCH); nil means never.
+	// Revoked is closed when the live sessions of a person must end (RULE EPOCH); nil means never. It is asked again every
+	// Limits.Presence, which tells who is still here.
 	Revoked(who site.Identity) <-chan struct{}
 }
 
@@ -58,6 +59,7 @@ type Limits struct {
 	PendingPerSource int           // the same from one IPv4 address or IPv6 /64; 64: a class sits behind one address
 	Handshake        time.Duration // from accept to logged in, not renewed by anything; 25 s
 	Idle             time.Duration // without one byte in either direction; 1 h
+	Presence         time.Duration // how often the heart is asked about who is connected; site.Presence
 	Tries            int           // passwords on one connection; 4
 	Connections      int           // of one person; 32
 	Channels         int           // sessions on one connection; 10, what OpenSSH gives
@@ -85,6 +87,9 @@ func (l Limits) orDefault() Limits {
 	}
 	if l.Idle == 0 {
 		l.Idle = time.Hour
+	}
+	if l.Presence == 0 {
+		l.Presence = site.Presence
 	}
 	return l
 }

@@ -215,6 +215,18 @@ func TestRevocationEndsSessions(t *testing.T) {
 	}
 }
 
+func TestTheHeartIsToldWhoStays(t *testing.T) {
+	b := newBench(t, func(c *Config) { c.Limits.Presence = time.Millisecond })
+	client := b.login("eleve")
+	asked := func() (n int) {
+		b.sites.set(func() { n = b.sites.asked })
+		return n
+	}
+	eventually(t, "it is asked again and again", func() bool { return asked() > 3 })
+	b.sites.revoke("k-eleve")
+	client.Wait()
+}
+
 // A site's SFTP server runs in reach of the site's owner.
 func TestSiteThatAnswersNonsense(t *testing.T) {
 	for name, answer := range map[string]string{

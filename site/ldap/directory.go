@@ -13,6 +13,7 @@
 package ldap
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -30,7 +31,10 @@ type Directory struct {
 	tls    *tls.Config
 }
 
-var _ site.Directory = (*Directory)(nil)
+var (
+	_ site.Directory = (*Directory)(nil)
+	_ site.Registry  = (*Directory)(nil)
+)
 
 // New checks c and returns its Directory. It does not connect: a school whose directory is down can still start.
 func New(c Config) (*Directory, error) {
@@ -65,6 +69,47 @@ func (d *Directory) Authenticate(ctx context.Context, login, password string) (s
 	}
 	defer s.close()
 	return s.authenticate(login, password)
+}
+
+// Again looks people up on one connection, within Config.Timeout for all of them. See site.Registry.
+func (d *Directory) Again(ctx context.Context, people []site.Identity) ([]site.Identity, error) {
+	ctx, cancel := context.WithTimeout(ctx, d.config.Timeout)
+	defer cancel()
+	s, err := d.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	// A branch that is not there, or may not be seen, would be a school without people.
+	if found, err := s.search(d.config.BaseDN, ldap.ScopeBaseObject, "(objectClass=*)", 1, "1.1"); err != nil || len(found.Entries) == 0 {
+		return nil, s.explain("look up "+d.config.BaseDN, cmp.Or(err, errUnseen))
+	}
+	now := make([]site.Identity, len(people))
+	for i, who := range people {
+		if now[i], err = s.again(who); err != nil {
+			return nil, err
+		}
+	}
+	return now, nil
+}
+
+var errUnseen = errors.New("the branch is not to be seen")
+
+// again is who a person is now; nobody when they would not be let in.
+func (s *session) again(was site.Identity) (site.Identity, error) {
+	entry, err := s.find(was.Login)
+	if err != nil || entry == nil {
+		return site.Identity{}, err
+	}
+	who, err := s.identify(entry)
+	if err != nil || who.Key != was.Key { // the login is another person's by now
+		return site.Identity{}, nil //nolint:nilerr // an entry that leaves doubt lets nobody in
+	}
+	now, err := s.grant(who, entry)
+	if e, ok := errors.AsType[*site.Error](err); ok && e.Code == site.CodeNoRole {
+		return site.Identity{}, nil
+	}
+	return now, err
 }
 
 // Ping tells whether the directory answers, takes the service account and has the people's branch. Its errors are

@@ -17,9 +17,13 @@ type Directory struct {
 	down      error
 	asked     int
 	slow      time.Duration
+	looked    []string
 }
 
-var _ site.Directory = (*Directory)(nil)
+var (
+	_ site.Directory = (*Directory)(nil)
+	_ site.Registry  = (*Directory)(nil)
+)
 
 // NewDirectory knows eleve, prof, asso and admin; each one's password is the login.
 func NewDirectory() *Directory {
@@ -94,4 +98,37 @@ func (d *Directory) Authenticate(ctx context.Context, login, password string) (s
 		return site.Identity{}, &site.Error{Code: site.CodeWrongPassword}
 	}
 	return who, ctx.Err()
+}
+
+// Remove takes a person out.
+func (d *Directory) Remove(login string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.people, strings.ToLower(login))
+}
+
+// Looked lists the logins that were looked up without a password since the last call.
+func (d *Directory) Looked() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	looked := d.looked
+	d.looked = nil
+	return looked
+}
+
+// Again is as site.Registry says.
+func (d *Directory) Again(_ context.Context, people []site.Identity) ([]site.Identity, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.down != nil {
+		return nil, d.down
+	}
+	now := make([]site.Identity, len(people))
+	for i, who := range people {
+		d.looked = append(d.looked, who.Login)
+		if found := d.people[strings.ToLower(who.Login)]; found.Key == who.Key && found.Role != "" {
+			now[i] = found
+		}
+	}
+	return now, nil
 }
