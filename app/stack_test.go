@@ -138,7 +138,7 @@ func TestAdminChangesLimits(t *testing.T) {
 	}
 	b.get("/s/blog").want(t, 200, "Limits of blog applied.", `value="512"`, `value="150"`, `value="2048"`, "6 of 200", "Go back to the rules",
 		"The disk will grow to 2\u00a0GB at the next start of the site.")
-	b.get("/s/blog").want(t, 200, `<details class="more-limits">`, "More limits", "Rule of the role: the default value").lacks(t, `more-limits" open`)
+	b.get("/s/blog").want(t, 200, `<details class="more-limits">`, "More limits", "Rule of the role: as its network has it").lacks(t, `more-limits" open`)
 	b.post("/s/blog/limits", "inodes", "5000", "io", "32", "tmp", "16", "files", "1024", "watches", "4096", "terminals", "8", "connections", "90", "rate", "12").goesTo(t, "/s/blog")
 	s, _ = p.sites.Find(t.Context(), site.Identity{Admin: true}, "blog")
 	if want := (runtime.Limits{Inodes: 5000, IO: 32 << 20, Tmp: 16 << 20, Files: 1024, Watches: 4096, Terminals: 8, Connections: 90, Rate: 12}); s.Own != want {

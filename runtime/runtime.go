@@ -25,24 +25,6 @@ type Spec struct {
 	Limits   Limits
 }
 
-// Limits are what the kernel holds a container to. Zero means the driver's default, never "unlimited".
-type Limits struct {
-	Disk   int64 // bytes of the site's file system
-	Inodes int64 // files and folders; more than its disk can hold wait for a bigger one
-	Memory int64 // bytes, swap excluded (there is none)
-	CPU    int   // thousandths of a core
-	Procs  int   // processes and threads
-
-	IO        int64 // bytes a second its disk reads, and as many that it writes
-	Files     int   // open files of each process
-	Watches   int   // files and folders watched by inotify
-	Terminals int   // pseudo-terminals
-	Tmp       int64 // bytes of each of /tmp, /run and /dev/shm; what lies there counts as memory too
-
-	Connections int // open to the world at a time
-	Rate        int // new connections to the world a second
-}
-
 // Status is what a driver sees, never what someone wishes.
 type Status int
 

@@ -70,7 +70,7 @@ func (v *Service) Limits(_ context.Context, who Identity, name string) (Limits, 
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	s := e.site
-	return Limits{Held: v.limits(s), Plan: v.plan(s.Role).Limits, Own: s.Own, Waits: e.stale()}, nil
+	return Limits{Held: v.limits(s), Plan: v.plan(s.Role).Limits.Filled(), Own: s.Own, Waits: e.stale()}, nil
 }
 
 // SetLimits gives a site limits of its own, at once and also while it runs; zero fields follow the plan. Only for

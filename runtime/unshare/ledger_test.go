@@ -26,7 +26,7 @@ func TestStrays(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(folder, "spec.json"), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	group, err := r.groups.make("strangerzz", defaults)
+	group, err := r.groups.make("strangerzz", withDefaults(runtime.Limits{}))
 	if err != nil {
 		t.Fatal(err)
 	}

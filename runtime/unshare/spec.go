@@ -16,13 +16,9 @@ var (
 	envForm      = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
 )
 
-// Limits a site has when its Spec does not say, the least it can live with, and the most that the kernel or mkfs takes:
-// what they would refuse later is refused before it is written down (RULE SPLIT).
+// The least a site can live with, and the most that the kernel or mkfs takes: what they would refuse later is refused
+// before it is written down (RULE SPLIT).
 var (
-	defaults = runtime.Limits{
-		Disk: 1 << 30, Inodes: 65536, Memory: 256 << 20, CPU: 1000, Procs: 128,
-		IO: 64 << 20, Files: 16384, Watches: 65536, Terminals: 64,
-	}
 	least = runtime.Limits{
 		Disk: 16 << 20, Inodes: 1024, Memory: 16 << 20, CPU: 10, Procs: 8,
 		IO: 256 << 10, Files: 256, Watches: 128, Terminals: 4, Tmp: 1 << 20,
@@ -84,17 +80,7 @@ func checkLimits(l runtime.Limits) error {
 // withDefaults fills what is zero, but for connections and their rate, which then follow the segment, and rounds the disk
 // up to whole MiB, so that few blank images serve all.
 func withDefaults(l runtime.Limits) runtime.Limits {
-	l.Disk, l.Inodes, l.Memory = or(l.Disk, defaults.Disk), or(l.Inodes, defaults.Inodes), or(l.Memory, defaults.Memory)
-	l.CPU, l.Procs = or(l.CPU, defaults.CPU), or(l.Procs, defaults.Procs)
-	l.IO, l.Files, l.Watches = or(l.IO, defaults.IO), or(l.Files, defaults.Files), or(l.Watches, defaults.Watches)
-	l.Terminals, l.Tmp = or(l.Terminals, defaults.Terminals), or(l.Tmp, max(l.Memory/4, 8<<20))
+	l = l.Filled()
 	l.Disk = (l.Disk + 1<<20 - 1) &^ (1<<20 - 1)
 	return l
-}
-
-func or[T int | int64](v, otherwise T) T {
-	if v == 0 {
-		return otherwise
-	}
-	return v
 }

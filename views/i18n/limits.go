@@ -28,7 +28,7 @@ func init() {
 		"limit.connections-in": {"Connexions ouvertes vers Internet", "Open connections to the Internet"},
 		"limit.rate-in":        {"Nouvelles connexions par seconde", "New connections a second"},
 		"limit.more":           {"Plus de limites", "More limits"},
-		"limit.plan-none":      {"Règle du rôle : la valeur par défaut", "Rule of the role: the default value"},
+		"limit.plan-none":      {"Règle du rôle : comme son réseau", "Rule of the role: as its network has it"},
 		"limit.inodes-hint":    {"Ce que son disque ne peut pas contenir attend un disque plus grand. Règle du rôle : {n}", "What its disk cannot hold waits for a larger one. Rule of the role: {n}"},
 		"limit.io-hint":        {"En lecture, et autant en écriture. Règle du rôle : {n}", "Reading, and as much writing. Rule of the role: {n}"},
 		"limit.tmp-hint":       {"/tmp, /run et /dev/shm, chacun ; pris sur la mémoire. Règle du rôle : {n}", "Each of /tmp, /run and /dev/shm; taken from memory. Rule of the role: {n}"},
