@@ -116,6 +116,9 @@ func (n *Network) open(links []netlink.Link) error {
 		n.shards[sh] = index
 	}
 	n.sweep(links)
+	if err := n.endMoved(); err != nil { // they end by themselves, later
+		n.log.Warn("a configuration may have changed", "error", err)
+	}
 	return n.forward()
 }
 

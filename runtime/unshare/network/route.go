@@ -1,10 +1,12 @@
 package network
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -51,6 +53,7 @@ func (n *Network) leadBy(v vlan, link netlink.Link) error {
 			return fmt.Errorf("address %s: %w", a, err)
 		}
 	}
+	n.settle(v)
 	for _, r := range v.routes {
 		if r.kind == unix.RTN_UNICAST {
 			if err := n.addRoute(v, r, link.Attrs().Index); err != nil {
@@ -59,6 +62,19 @@ func (n *Network) leadBy(v vlan, link netlink.Link) error {
 		}
 	}
 	return nil
+}
+
+// settle waits until the host takes packets to its new addresses as its own: those of IPv6 begin to work when a queue of
+// the kernel gets to them. A router's answer to our first question, who it is, would be lost before that, and the next
+// question comes a second later. Routes are laid all the same if it takes longer.
+func (n *Network) settle(v vlan) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	for _, a := range v.addrs {
+		if err := until(ctx, local(n.host, a.Addr())); err != nil {
+			n.log.Warn("an address is slow to come", "segment", v.segment, "address", a, "error", err)
+		}
+	}
 }
 
 func (v vlan) rule(src netip.Prefix) *netlink.Rule {

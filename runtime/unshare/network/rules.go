@@ -22,7 +22,8 @@ type ruleSegment struct {
 	Segment
 	Policy
 	Letter, Exit string
-	Foreign      []string // VLANs of other segments, for one that may leave by any interface
+	Foreign      []string   // VLANs of other segments, for one that may leave by any interface
+	Own          []ruleAddr // this host's addresses in the segment's VLAN, each with the block that leaves under it
 	Open         []ruleAddr
 	Closed       []ruleAddr
 }
@@ -84,6 +85,11 @@ func (n *Network) rules() (string, error) {
 
 func forRules(s Segment, p Policy) ruleSegment {
 	r := ruleSegment{Segment: s, Policy: p.withDefaults(), Letter: s.Name[:1], Exit: s.exit()}
+	for _, own := range [][2]netip.Prefix{{s.V4, s.Address4}, {s.V6, s.Address6}} {
+		if own[1].IsValid() {
+			r.Own = append(r.Own, ruleAddr{Family: family(own[1].Addr()), Addr: own[1].Addr(), Prefix: own[0]})
+		}
+	}
 	for _, o := range p.Open {
 		r.Open = append(r.Open, ruleAddr{Family: family(o.Addr()), Addr: o.Addr(), Port: o.Port()})
 	}
