@@ -55,7 +55,11 @@ func (n *Network) limit(p port, b Budget) error {
 			return err
 		}
 	}
-	return n.relabel(p, b)
+	if err := n.relabel(p, b); err != nil {
+		n.remind(p, was) // or the next call would find nothing to do
+		return err
+	}
+	return nil
 }
 
 func (n *Network) remind(p port, b Budget) {

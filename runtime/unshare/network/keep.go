@@ -43,7 +43,10 @@ func (n *Network) Keep(ctx context.Context) error {
 		if err != nil && !lost {
 			return fmt.Errorf("keep rules: %w", err)
 		}
-		if lost || t.read(buf[:k], n.instance) && !n.made(t.generation) {
+		if lost {
+			t = transaction{}
+		}
+		if lost && !n.whole() || !lost && t.read(buf[:k], n.instance) && !n.made(t.generation) {
 			n.putBack(ctx, t.program)
 		}
 	}
@@ -82,21 +85,45 @@ func (n *Network) made(generation uint32) bool {
 	return slices.Contains(n.generations, generation)
 }
 
-// remember notes the generation that our last transaction has made. n.mu is held, but while Open runs.
-func (n *Network) remember() error {
+// whole tells whether the rules stand as we have made them. It is asked when news was lost: a reload of many bridges tells
+// of more than a socket holds, and would otherwise be taken for somebody else's change, and be followed by another.
+func (n *Network) whole() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now, err := generation()
+	return err == nil && now == n.untouched
+}
+
+// remember notes the generation that our last transaction has made of the one before. If another transaction came between,
+// it is not known whose rules it was about. n.mu is held, but while Open runs.
+func (n *Network) remember(before uint32) error {
+	now, err := generation()
+	if err != nil {
+		return err
+	}
+	if n.generations = append(n.generations, now); len(n.generations) > 16 {
+		n.generations = n.generations[1:]
+	}
+	if n.untouched == before && now == before+1 {
+		n.untouched = now
+	}
+	return nil
+}
+
+// generation asks the kernel how many transactions have changed the rules of this network namespace.
+func generation() (uint32, error) {
 	req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETGEN, unix.NLM_F_ACK)
 	req.AddRawData([]byte{unix.AF_UNSPEC, 0, 0, 0})
 	answers, err := req.Execute(unix.NETLINK_NETFILTER, 0)
-	if err != nil || len(answers) == 0 || len(answers[0]) < 4 {
-		return fmt.Errorf("ask for the generation of the rules: %w", err)
+	if err != nil {
+		return 0, fmt.Errorf("ask for the generation of the rules: %w", err)
 	}
-	if id := attribute(answers[0][4:], attrGenID); len(id) == 4 {
-		n.generations = append(n.generations, binary.BigEndian.Uint32(id))
+	if len(answers) > 0 && len(answers[0]) > 4 {
+		if id := attribute(answers[0][4:], attrGenID); len(id) == 4 {
+			return binary.BigEndian.Uint32(id), nil
+		}
 	}
-	if len(n.generations) > 16 {
-		n.generations = n.generations[1:]
-	}
-	return nil
+	return 0, errors.New("ask for the generation of the rules: no answer")
 }
 
 // listenRules opens a socket that hears of every change to any rule in this network namespace.

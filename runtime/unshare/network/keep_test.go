@@ -249,6 +249,33 @@ func TestOneRuleTakenOutIsPutBack(t *testing.T) {
 	})
 }
 
+// A reload of many bridges tells of more than the keeper's socket holds: its own news, lost, must not make it reload.
+func TestLostNewsOfOurOwnChangesIsNoChange(t *testing.T) {
+	n := open(t, "news", segments(t))
+	own := func(what string) {
+		t.Helper()
+		if !n.whole() {
+			t.Error("taken for somebody else's change:", what)
+		}
+	}
+	own("Open")
+	if err := n.Limit("student", 3, Budget{Rate: 7}); err != nil {
+		t.Fatal(err)
+	}
+	own("Limit")
+	run(t, "nft flush chain inet news to_host")
+	if err := n.Limit("student", 4, Budget{Rate: 7}); err != nil {
+		t.Fatal(err)
+	}
+	if n.whole() {
+		t.Error("a change of somebody else's is hidden by one of ours that followed")
+	}
+	if err := n.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	own("Reload")
+}
+
 // Who takes over from a killed runtime has a guard of its own, not the dying one of the other.
 func TestTheGuardIsTakenOver(t *testing.T) {
 	n := open(t, "heir", segments(t))

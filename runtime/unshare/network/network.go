@@ -56,10 +56,12 @@ type Network struct {
 	budgets     map[port]Budget // of sites that do not follow their segment's policy
 	ports       map[string]port // by id, of what this process attached
 	generations []uint32        // of the rules, that our last transactions have made
+	untouched   uint32          // the generation up to which nobody else has changed a rule since our last reload
 	closed      bool
 }
 
 // Open makes the bridges and rules of the instance, or adopts those it finds: attached sites never notice.
+// A VLAN that cannot be made is an error of the first Open only; of a network that stands, Keep goes on trying.
 // Addresses of an adopted bridge are those of its first Open; change a segment's block only after a Close.
 func Open(c Config) (*Network, error) {
 	if err := c.Check(); err != nil {
@@ -80,11 +82,13 @@ func Open(c Config) (*Network, error) {
 		n.trunk = dot1q{}
 	}
 	n.vlans = vlans(n.instance, n.segments, n.v6)
-	links, err := n.links()
-	if err == nil {
-		n.before = n.readBefore(links)
-		err = n.open(links)
+	links, err := n.openable()
+	if err != nil {
+		host.Close()
+		return nil, fmt.Errorf("open network: %w", err)
 	}
+	n.before = n.readBefore(links)
+	err = n.open(links)
 	if err != nil && !slices.ContainsFunc(links, n.owns) {
 		err = errors.Join(err, n.Close()) // all of it is this call's own
 	}
@@ -93,6 +97,14 @@ func Open(c Config) (*Network, error) {
 		return nil, fmt.Errorf("open network %s: %w", n.instance, err)
 	}
 	return n, nil
+}
+
+// openable tells what is there, before anything is made.
+func (n *Network) openable() ([]netlink.Link, error) {
+	if err := n.checkName(); err != nil {
+		return nil, err
+	}
+	return n.links()
 }
 
 // open loads the rules before forwarding is switched on and before any link goes up.
@@ -105,8 +117,14 @@ func (n *Network) open(links []netlink.Link) error {
 	if err := n.reload(); err != nil {
 		return err
 	}
-	if err := errors.Join(n.strayVLANs(n.vlans, links), n.layVLANs()); err != nil {
+	if err := n.strayVLANs(n.vlans, links); err != nil {
 		return err
+	}
+	if err := n.layVLANs(); err != nil {
+		if !slices.ContainsFunc(links, n.owns) {
+			return err
+		}
+		n.log.Error("a segment has no way out", "error", err) // no reason to let the others go: Keep tries on
 	}
 	for sh := range standing {
 		index, err := n.makeBridge(sh)
@@ -146,6 +164,9 @@ func (n *Network) Reload() error {
 func (n *Network) reload() error {
 	text, err := n.rules()
 	if err != nil {
+		return err
+	}
+	if n.untouched, err = generation(); err != nil { // whatever was changed before, it is replaced
 		return err
 	}
 	return n.nft(text)

@@ -133,6 +133,20 @@ func TestOpenRefusesWhatIsNotOurs(t *testing.T) {
 	}
 }
 
+// Which words those are, only nft knows.
+func TestAnInstanceNamedLikeAWordOfNftIsRefused(t *testing.T) {
+	before := output(t, "ip", "link") + output(t, "nft", "list", "ruleset")
+	for _, word := range []string{"ip", "missing", "counter"} {
+		_, err := Open(Config{Instance: word, Segments: segments(t)})
+		if err == nil || !strings.Contains(err.Error(), "choose another name") || strings.Contains(err.Error(), "syntax") {
+			t.Errorf("%s: %v", word, err)
+		}
+	}
+	if after := output(t, "ip", "link") + output(t, "nft", "list", "ruleset"); after != before {
+		t.Error(after)
+	}
+}
+
 func TestAttachAgainReplacesTheLinkOfADyingNamespace(t *testing.T) {
 	n := open(t, "again", segments(t))
 	for range 10 {

@@ -117,6 +117,10 @@ func (n *Network) shardRules(sh shard) string {
 
 // nft applies commands in one transaction: all of them or none. n.mu is held, but while Open runs.
 func (n *Network) nft(commands string) error {
+	before, err := generation()
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute) // 20 ms, but for a host that is drowning
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program("nft"), "-f", "-")
@@ -125,7 +129,23 @@ func (n *Network) nft(commands string) error {
 	if err != nil {
 		return fmt.Errorf("nft: %w: %s", err, firstLine(out))
 	}
-	return n.remember()
+	return n.remember(before)
+}
+
+// checkName refuses an instance that is named like a word of nft's own language, as "ip" or "missing" is: names of tables
+// cannot be quoted there, and which words there are differs between its versions. So nft itself is asked, without changing
+// anything.
+func (n *Network) checkName() error {
+	if nftTakes(n.instance) || !nftTakes("x"+n.instance) { // the second: it takes nothing, and will say why
+		return nil
+	}
+	return fmt.Errorf("instance %q: a word of nft's own language, in which its rules are written: choose another name", n.instance)
+}
+
+func nftTakes(table string) bool {
+	cmd := exec.Command(program("nft"), "-c", "-f", "-")
+	cmd.Stdin = strings.NewReader("add table inet " + table + "\n")
+	return cmd.Run() == nil
 }
 
 // program finds a tool also where PATH has no sbin, as under sudo and some init systems.

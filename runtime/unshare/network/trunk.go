@@ -56,10 +56,10 @@ func (n *Network) layLink(v vlan) (netlink.Link, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := n.vlanSysctls(v.name); err != nil { // also when it is up: somebody else may have been faster with that
+		return nil, err
+	}
 	if link.Attrs().Flags&unix.IFF_UP == 0 {
-		if err := n.vlanSysctls(v.name); err != nil {
-			return nil, err
-		}
 		err = n.host.LinkSetUp(link)
 	}
 	if errors.Is(err, unix.ENETDOWN) {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"time"
@@ -27,33 +28,68 @@ func (n *Network) keepVLANs(ctx context.Context) error {
 	defer func() { _ = f.Close() }()
 	defer context.AfterFunc(ctx, func() { _ = f.SetReadDeadline(time.Unix(1, 0)) })()
 	buf := make([]byte, 64<<10)
-	for look := true; ctx.Err() == nil; {
-		if look {
-			n.relayVLANs(ctx)
+	for t := (tries{log: n.log}); ; {
+		_ = f.SetReadDeadline(t.next(n.relayVLANs(ctx)))
+		if ctx.Err() != nil { // asked after the deadline is set: the other one is past, and stays if it comes later
+			return ctx.Err()
 		}
-		k, err := f.Read(buf)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			continue
-		}
-		lost := errors.Is(err, unix.ENOBUFS) // too many at once: what they said is unknown
-		if err != nil && !lost {
+		if err := n.awaitNews(f, buf); err != nil {
 			return fmt.Errorf("keep routes: %w", err)
 		}
-		look = lost || n.concerns(buf[:k])
 	}
-	return ctx.Err()
 }
 
-// relayVLANs lays what is missing. What cannot be now, because an uplink has gone, is tried at its next change.
-func (n *Network) relayVLANs(ctx context.Context) {
+// relayVLANs lays what is missing.
+func (n *Network) relayVLANs(ctx context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed || ctx.Err() != nil {
-		return
+		return nil
 	}
-	if err := n.layVLANs(); err != nil {
-		n.log.Error("a segment has no way out", "error", err)
+	return n.layVLANs()
+}
+
+// awaitNews returns when something may be missing, or the deadline of f has passed.
+func (n *Network) awaitNews(f *os.File, buf []byte) error {
+	for {
+		k, err := f.Read(buf)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, unix.ENOBUFS): // too many at once: what they said is unknown
+			return nil
+		case err != nil:
+			return err
+		case n.concerns(buf[:k]):
+			return nil
+		}
 	}
+}
+
+// tries spaces out what has failed and may succeed without any news, and says each trouble once.
+type tries struct {
+	log  *slog.Logger
+	wait time.Duration
+	at   time.Time // the next one
+	said string
+}
+
+// next is when to try again; never, after a success. A failure ahead of its time, because there was news, puts nothing off.
+func (t *tries) next(err error) time.Time {
+	if err == nil {
+		if t.said != "" {
+			t.log.Info("each segment has its way out again")
+		}
+		*t = tries{log: t.log}
+		return t.at
+	}
+	if t.said != err.Error() {
+		t.said = err.Error()
+		t.log.Error("a segment has no way out", "error", err)
+	}
+	if now := time.Now(); !now.Before(t.at) {
+		t.wait = min(max(2*t.wait, 100*time.Millisecond), time.Minute)
+		t.at = now.Add(t.wait)
+	}
+	return t.at
 }
 
 // listenRoutes opens a socket that hears of links, addresses, routes and rules of this network namespace.
