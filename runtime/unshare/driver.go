@@ -87,7 +87,7 @@ func (c *Config) complete() error {
 	if c.Reserve == 0 {
 		c.Reserve = Reserve
 	}
-	if c.Answer == 0 { // on a host that is overrun a web server has taken 20 s, and nobody starts a failed site but its owner
+	if c.Answer == 0 { // on a host that is overrun a web server has taken 20 s; to give up and try again would be more work yet
 		c.Answer = time.Minute
 	}
 	if c.Linger == 0 {
