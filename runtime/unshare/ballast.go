@@ -28,37 +28,53 @@ func (d *Driver) fitInodes(ctx context.Context, c *container, l runtime.Limits, 
 	if err := d.step(ctx, "fit inodes"); err != nil {
 		return err
 	}
-	image, err := d.reachImage(ctx, c, l.Disk)
+	b, err := d.reachBallast(ctx, c, l.Disk)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = unix.Close(image) }()
-	var st unix.Statfs_t
-	if err := unix.Fstatfs(image, &st); err != nil {
-		return err
-	}
-	dir, err := openBallast(image)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = unix.Close(dir) }()
-	old, has := c.record.Spec.Limits.Inodes, countBallast(dir)
-	want := c.record.wantedBallast(l.Inodes, int64(st.Files), has)
-	if want-has > int64(st.Ffree)-spareInodes {
+	defer b.close()
+	want := c.record.wantedBallast(l.Inodes, b.inodes, b.has)
+	if want-b.has > b.free-spareInodes {
 		d.Log.Info("site has too many files for its new limit, and keeps the old one", "site", c.record.Spec.ID, "limit", l.Inodes)
-		return write(old, has)
+		return write(c.record.Spec.Limits.Inodes, b.has)
 	}
-	err = setBallast(ctx, dir, has, want)
+	err = setBallast(ctx, b.dir, b.has, want)
 	if err == nil {
-		err = errors.Join(unix.Syncfs(dir), d.step(ctx, "write limits"))
+		err = errors.Join(unix.Syncfs(b.dir), d.step(ctx, "write limits"))
 	}
 	if err == nil {
 		err = write(l.Inodes, want)
 	}
 	if err != nil {
-		return errors.Join(err, setBallast(context.WithoutCancel(ctx), dir, countBallast(dir), has))
+		return errors.Join(err, setBallast(context.WithoutCancel(ctx), b.dir, countBallast(b.dir), b.has))
 	}
 	return nil
+}
+
+// ballast is that of one image: its folder, and what the file system counts.
+type ballast struct {
+	dir               int
+	has, inodes, free int64
+}
+
+func (b ballast) close() { _ = unix.Close(b.dir) }
+
+func (d *Driver) reachBallast(ctx context.Context, c *container, size int64) (b ballast, err error) {
+	image, err := d.reachImage(ctx, c, size)
+	if err != nil {
+		return b, err
+	}
+	defer func() { _ = unix.Close(image) }() // the folder keeps the mount
+	if b.dir, err = openBallast(image); err != nil {
+		return b, err
+	}
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(b.dir, &st); err != nil {
+		b.close()
+		return b, fmt.Errorf("ask for inodes: %w", err)
+	}
+	b.has, b.inodes, b.free = countBallast(b.dir), int64(st.Files), int64(st.Ffree)
+	return b, nil
 }
 
 // wantedBallast is how much holds a disk of so many inodes, and that has some, to a limit.

@@ -278,7 +278,7 @@ func TestABrokenChangeOfTheNumberOfFilesIsTakenBack(t *testing.T) {
 }
 
 // breakOff leaves a site's ballast and record as a runtime does that ends while it makes or removes some.
-func (r *rig) breakOff(t *testing.T, id string, ballast int64) {
+func (r *rig) breakOff(t *testing.T, id string, half int64) {
 	t.Helper()
 	c, err := r.find(id)
 	if err != nil {
@@ -287,17 +287,12 @@ func (r *rig) breakOff(t *testing.T, id string, ballast int64) {
 	defer r.leave(c)
 	changing := c.record
 	changing.Fitting = true
-	image, err := r.reachImage(t.Context(), c, 0)
+	b, err := r.reachBallast(t.Context(), c, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = unix.Close(image) }()
-	dir, err := openBallast(image)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = unix.Close(dir) }()
-	if err := errors.Join(r.replaceRecord(c, changing), setBallast(t.Context(), dir, countBallast(dir), ballast)); err != nil {
+	defer b.close()
+	if err := errors.Join(r.replaceRecord(c, changing), setBallast(t.Context(), b.dir, b.has, half)); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -7,8 +7,9 @@ import (
 )
 
 // Policy is what the sites of a segment may do in the world (RULE EGRESS). It is the same for each of them, but for what
-// Limit says of one, and each has its own budget; numbers that are zero mean the default. Whatever it says, a site reaches neither the host, nor
-// another site, nor a private or special address that Open does not name, nor a mail port, nor a resolver but the one.
+// Limit says of one, and each has its own budget; numbers that are zero mean the default. Whatever it says, a site
+// reaches neither the host, nor another site, nor a private or special address that Open does not name, nor a mail port,
+// nor a resolver but the one.
 type Policy struct {
 	Closed      []netip.Prefix   // blocks that are closed although they are public: the school's own
 	Open        []netip.AddrPort // TCP services that are open although they are closed or private: the school's proxy
