@@ -9,6 +9,15 @@ import (
 	"petitpont/site"
 )
 
+func TestAPageSaysSinceWhenTheProcessorWasUsed(t *testing.T) {
+	p := newPanel(t)
+	p.sites.Put("eleve", "blog", site.Awake, nil)
+	b := p.signedIn("eleve")
+	b.get("/s/blog").want(t, 200, "3.2\u00a0s since its start, at most 100% of a core")
+	b.do(request{method: "GET", path: "/s/blog", header: []string{"Accept-Language", "fr"}}).want(t, 200,
+		"3,2\u00a0s depuis le démarrage, 100\u00a0% d’un cœur au plus")
+}
+
 func TestCardsAndOptionsMakeTheStack(t *testing.T) {
 	for name, c := range map[string]struct {
 		form []string

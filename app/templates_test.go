@@ -119,7 +119,8 @@ func TestHealthPage(t *testing.T) {
 	h.Selfcheck.OK = false
 	h.Selfcheck.Probes = append(h.Selfcheck.Probes, site.Probe{Name: "raw", Root: "open", Web: "error", RootGot: "<em>a socket"}, site.Probe{Name: "x", Root: "", Web: "later"})
 	p.sites.SetHealth(h)
-	b.get("/admin/health").want(t, 200, "Attacks that were not blocked: 1 of 3.", "Open", "Error", "Not tried", "Not applicable", "&lt;em&gt;a socket")
+	b.get("/admin/health").want(t, 200, "Attacks that were not blocked: 1 of 3.", "Open", "Error", "Not tried", "Not applicable", `Technical detail: <span lang="en">&lt;em&gt;a socket</span>`)
+	b.do(request{method: "GET", path: "/admin/health", header: []string{"Accept-Language", "fr"}}).want(t, 200, "Détail technique\u00a0: <span lang=\"en\">&lt;em&gt;a socket</span>")
 	h.Selfcheck, h.Unread = nil, errors.New("unexpected end")
 	p.sites.SetHealth(h)
 	b.get("/admin/health").want(t, 200, "could not be read: unexpected end")

@@ -57,6 +57,7 @@ func init() {
 		"probe.open":          {"Passe", "Open"},
 		"probe.error":         {"Erreur", "Error"},
 		"probe.none":          {"Sans objet", "Not applicable"},
+		"probe.technical":     {"Détail technique\u00a0:", "Technical detail:"},
 		"probe.unknown":       {"Non essayée", "Not tried"},
 	})
 }

@@ -39,7 +39,7 @@ func init() {
 		"over.disk-grows": {"Le disque passera à {n} au prochain démarrage du site.", "The disk will grow to {n} at the next start of the site."},
 		"over.procs":      {"Processus", "Processes"},
 		"over.cpu":        {"Processeur", "Processor"},
-		"over.cpu-of":     {"{t} (au plus {n}\u00a0%)", "{t} (at most {n}%)"},
+		"over.cpu-of":     {"{t} depuis le démarrage, {n}\u00a0% d'un cœur au plus", "{t} since its start, at most {n}% of a core"},
 
 		"setup.title":    {"Pour commencer", "First steps"},
 		"setup.php-1":    {"Déposez vos fichiers dans le dossier /www : index.php est la page d'accueil.", "Put your files in the folder /www: index.php is the home page."},
