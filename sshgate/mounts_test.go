@@ -165,6 +165,20 @@ func TestManyAtOnce(t *testing.T) {
 	group.Wait()
 }
 
+// deaf is a connection whose reader learns of its end late.
+type deaf struct {
+	net.Conn
+	heard chan struct{}
+}
+
+func (d deaf) Read(p []byte) (int, error) {
+	n, err := d.Conn.Read(p)
+	if err != nil {
+		<-d.heard
+	}
+	return n, err
+}
+
 func TestSiteDeletedWhileOpen(t *testing.T) {
 	t.Run("under all sites the open file says so, and the rest goes on", func(t *testing.T) {
 		b := newBench(t)
@@ -177,10 +191,24 @@ func TestSiteDeletedWhileOpen(t *testing.T) {
 		if _, err := f.Write([]byte("x")); !says(err, i18n.T(i18n.FR, "gate.gone", i18n.Args{"s": "blog"})) {
 			t.Error(err)
 		}
-		if _, err := c.Stat("/blog/www"); !errors.Is(err, os.ErrNotExist) {
+		eventually(t, "the folder is gone", func() bool { _, err := c.Stat("/blog/www"); return errors.Is(err, os.ErrNotExist) })
+		if _, err := c.Stat("/tp/www"); err != nil {
 			t.Error(err)
 		}
-		if _, err := c.Stat("/tp/www"); err != nil {
+	})
+	t.Run("the open file says so also before the reader has come upon the end", func(t *testing.T) {
+		b := newBench(t)
+		way := deaf{b.sites.child("blog"), make(chan struct{})}
+		b.sites.set(func() { b.sites.files = func(string) (net.Conn, error) { return way, nil } })
+		c := b.open("eleve")
+		t.Cleanup(func() { close(way.heard) })
+		f, err := c.Create("/blog/www/f")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.sites.delete("blog")
+		way.Conn.Close()
+		if _, err := f.Write([]byte("x")); !says(err, i18n.T(i18n.FR, "gate.gone", i18n.Args{"s": "blog"})) {
 			t.Error(err)
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path"
 	"strings"
@@ -150,6 +151,7 @@ func (f *fault) Unwrap() error { return f.status }
 func (t *tree) fault(name string, err error) error {
 	var e *site.Error
 	var status *sftp.StatusError
+	var cut *net.OpError // what was sent after the end, before the client's reader had come upon it
 	switch {
 	case errors.Is(err, errRoot):
 		return &fault{sftp.ErrSSHFxPermissionDenied, t.t("gate.root")}
@@ -161,7 +163,7 @@ func (t *tree) fault(name string, err error) error {
 		return &fault{sftp.ErrSSHFxNoSuchFile, t.unknown(t.ctx, name)}
 	case errors.As(err, &e):
 		return &fault{sftp.ErrSSHFxFailure, t.t("gate.says", i18n.Args{"text": sentence(t.lang, e)})}
-	case errors.Is(err, sftp.ErrSSHFxConnectionLost):
+	case errors.Is(err, sftp.ErrSSHFxConnectionLost), errors.As(err, &cut):
 		return t.lost(name)
 	case errors.Is(err, os.ErrNotExist):
 		return sftp.ErrSSHFxNoSuchFile
