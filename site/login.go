@@ -92,14 +92,13 @@ func askable(s string, most int) bool {
 	return s != "" && len(s) <= most && utf8.ValidString(s) && !strings.ContainsRune(s, 0)
 }
 
-// keys are what a try counts for. At a place where it is known, a login is not counted with what strangers try elsewhere.
+// keys are what a try counts for. At a place where it is known, a login is counted alone: neither what strangers try
+// elsewhere nor what others try at its own place keeps its owner out.
 func (d *loginDoor) keys(login string, from netip.Addr, known bool) map[string]int {
 	place := source(from)
-	keys := map[string]int{
-		"login " + folded(login) + " " + place: d.limits.Tries,
-		"place " + place:                       d.limits.Spray,
-	}
+	keys := map[string]int{"login " + folded(login) + " " + place: d.limits.Tries}
 	if !known {
+		keys["place "+place] = d.limits.Spray
 		keys["anywhere "+folded(login)] = d.limits.Anywhere
 	}
 	return keys

@@ -16,7 +16,7 @@ import (
 type Throttle struct {
 	Tries    int           // wrong passwords for one login from one source; 5
 	Anywhere int           // wrong passwords for one login from all sources that it is not known at; 10
-	Spray    int           // wrong passwords from one source, whatever the login: a classroom shares an address; 100
+	Spray    int           // wrong passwords from one source for logins not known there: a classroom shares an address; 100
 	Within   time.Duration // in so long; 10 min
 	Binds    float64       // questions to the directory per second, over all; 20
 	Burst    int           // at once; 40
