@@ -239,14 +239,15 @@ func TestOneRuleTakenOutIsPutBack(t *testing.T) {
 			return capture(out, "nft", "-s", "list", "table", "inet", "one1") == nil && *out == was
 		})
 	}
-	generation := n.generations[len(n.generations)-1]
-	run(t, "nft add table inet foreign; nft delete table inet foreign")
-	run(t, "nft flush chain inet one1 to_host")
-	fact(t, "put back", func() bool {
+	last := func() uint32 {
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		return n.generations[len(n.generations)-1] != generation
-	})
+		return n.generations[len(n.generations)-1]
+	}
+	before := last()
+	run(t, "nft add table inet foreign; nft delete table inet foreign")
+	run(t, "nft flush chain inet one1 to_host")
+	fact(t, "put back", func() bool { return last() != before })
 }
 
 // A reload of many bridges tells of more than the keeper's socket holds: its own news, lost, must not make it reload.

@@ -117,7 +117,8 @@ func (n *Network) open(links []netlink.Link) error {
 	if err := n.reload(); err != nil {
 		return err
 	}
-	if err := n.strayVLANs(n.vlans, links); err != nil {
+	given, err := n.givenUp()
+	if err := errors.Join(err, n.strayVLANs(n.vlans, links)); err != nil {
 		return err
 	}
 	if err := n.layVLANs(); err != nil {
@@ -134,8 +135,8 @@ func (n *Network) open(links []netlink.Link) error {
 		n.shards[sh] = index
 	}
 	n.sweep(links)
-	if err := n.endMoved(); err != nil { // they end by themselves, later
-		n.log.Warn("a configuration may have changed", "error", err)
+	if err := n.endMoved(given); err != nil { // the kernel forgets them too, in days
+		n.log.Warn("some connections leave under an address of before", "error", err)
 	}
 	return n.forward()
 }
