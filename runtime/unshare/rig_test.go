@@ -31,6 +31,7 @@ var programs = os.Getenv("PETITPONT_PROGRAMS")
 func TestMain(m *testing.M) { os.Exit(main(m)) }
 
 func main(m *testing.M) int {
+	sweep(context.Background())
 	if programs != "" {
 		return m.Run()
 	}
@@ -76,7 +77,9 @@ func openOn(t testing.TB, data string) *rig {
 		Init: filepath.Join(programs, "petitpont-init"), Reserve: 1 << 20, Answer: time.Minute, Log: slog.New(slog.NewTextHandler(testWriter{t}, nil)),
 	}
 	var err error
-	if r.net, err = network.Open(network.Config{Instance: c.Instance, Segments: segments(t), Log: c.Log}); err != nil {
+	blocks := segments(t)
+	note(t, c, blocks)
+	if r.net, err = network.Open(network.Config{Instance: c.Instance, Segments: blocks, Log: c.Log}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
