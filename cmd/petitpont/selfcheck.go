@@ -91,7 +91,11 @@ func checkWalls(ctx context.Context, c Config) (_ selfcheck.Report, err error) {
 	if err := c.lookAtVLANs(); err != nil {
 		return selfcheck.Report{}, err
 	}
-	own, err := checkConfig(c)
+	block, err := freeBlock(c.Network)
+	if err != nil {
+		return selfcheck.Report{}, err
+	}
+	own, err := checkConfig(c, block)
 	if err != nil {
 		return selfcheck.Report{}, err
 	}
@@ -141,11 +145,7 @@ func attackSite(ctx context.Context, own Config, driver *unshare.Driver, net *ne
 }
 
 // checkConfig is the configuration of the installation, moved to folders, a network and a name of the check's own.
-func checkConfig(c Config) (Config, error) {
-	block, err := freeBlock(c.Network)
-	if err != nil {
-		return c, err
-	}
+func checkConfig(c Config, block netip.Prefix) (Config, error) {
 	own := c
 	own.Instance, own.Network, own.Egress = checkInstance(c.Instance), block.String(), borrowed(c.Egress)
 	own.Data, own.Run = filepath.Join(c.Data, "selfcheck"), filepath.Join(filepath.Dir(c.Run), own.Instance)

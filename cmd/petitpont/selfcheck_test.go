@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"testing"
 
@@ -19,7 +20,7 @@ func TestTwoInstallationsCheckThemselvesSideBySide(t *testing.T) {
 		t.Helper()
 		c := defaultConfig()
 		c.Instance, c.Data, c.Run = instance, t.TempDir(), filepath.Join("/run", instance)
-		own, err := checkConfig(c)
+		own, err := checkConfig(c, netip.MustParsePrefix(checkBlocks[0]))
 		if err != nil {
 			t.Fatal(err)
 		}
