@@ -163,8 +163,8 @@ func await(t *testing.T, fd int, name, last string) (seen int) {
 	}
 }
 
-// TestFence sends forged frames from a site with a raw socket. None may arrive at the bridge or at another site; each
-// arrives when its rule is taken out.
+// TestFence (S28) sends forged frames from a site with a raw socket. None may arrive at the bridge or at another site;
+// each arrives when its rule is taken out.
 func TestFence(t *testing.T) {
 	bridgedFilter(t, "0")
 	n := open(t, "fence", segments(t))
