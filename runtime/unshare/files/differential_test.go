@@ -33,9 +33,7 @@ func TestOpenSSHsServerDoesTheSame(t *testing.T) {
 		"cd dd", "put LOCAL by-link", "cd ..", "ls dd", "rmdir dd", "rm dd", "put -p LOCAL ro", "chmod 444 ro", "put LOCAL ro", "chmod 500 d", "ls d", "put LOCAL d/z",
 	}
 	ours, oursFailed := play(t, session, local, func(b box) string { return "/usr/sbin/chroot " + b.root + " /bin/files" })
-	theirs, theirsFailed := play(t, session, local, func(b box) string {
-		return "/usr/bin/setpriv --reuid=1000 --regid=1000 --clear-groups --reset-env /usr/lib/openssh/sftp-server -u 022 -d " + b.path("home/site/www")
-	})
+	theirs, theirsFailed := play(t, session, local, sftpServer)
 	if ours != theirs {
 		t.Errorf("ours left:\n%s\nOpenSSH's left:\n%s", ours, theirs)
 	}
@@ -44,6 +42,16 @@ func TestOpenSSHsServerDoesTheSame(t *testing.T) {
 			t.Errorf("%q: ours failed %v, OpenSSH's %v", session[i], oursFailed[i], theirsFailed[i])
 		}
 	}
+}
+
+// sftpServer is the command that serves the site's folder by OpenSSH's server. It wants a name for whom it runs as, and
+// this host may have none for that number: it is shown one.
+func sftpServer(b box) string {
+	script, passwd := filepath.Join(b.t.TempDir(), "serve"), filepath.Join(b.t.TempDir(), "passwd")
+	b.must(os.WriteFile(passwd, []byte("root:x:0:0::/root:/bin/sh\nsite:x:1000:1000::/:/bin/sh\n"), 0o644),
+		os.WriteFile(script, []byte("mount --bind "+passwd+" /etc/passwd && exec setpriv --reuid=1000 --regid=1000 --clear-groups "+
+			"--reset-env /usr/lib/openssh/sftp-server -u 022 -d "+b.path("home/site/www")+"\n"), 0o644))
+	return "/usr/bin/unshare --mount /bin/sh " + script
 }
 
 // play runs each command with a client of its own, since a batch does not say which of its commands failed.
