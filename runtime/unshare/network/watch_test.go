@@ -108,10 +108,12 @@ func dropRoutes(t *testing.T, n *Network) {
 type stubborn struct {
 	standIn
 	refuses *atomic.Bool
+	refused *atomic.Int32
 }
 
 func (s stubborn) add(h *netlink.Handle, attrs netlink.LinkAttrs, id int) error {
 	if s.refuses.Load() {
+		s.refused.Add(1)
 		return unix.ENOMEM
 	}
 	return s.standIn.add(h, attrs, id)
@@ -119,13 +121,13 @@ func (s stubborn) add(h *netlink.Handle, attrs netlink.LinkAttrs, id int) error 
 
 // What fails is tried again although the kernel has no more news of it.
 func TestAVLANThatCannotBeMadeIsTriedAgain(t *testing.T) {
-	refuses := new(atomic.Bool)
-	n := openConfig(t, Config{Instance: "again", Segments: teach(segments(t)), trunk: stubborn{standIn{world(t)}, refuses}})
+	trunk := stubborn{standIn{world(t)}, new(atomic.Bool), new(atomic.Int32)}
+	n := openConfig(t, Config{Instance: "again", Segments: teach(segments(t)), trunk: trunk})
 	keep(t, n)
-	refuses.Store(true)
+	trunk.refuses.Store(true)
 	run(t, "ip link del up0.7")
-	time.Sleep(time.Second) // until the last news of it is old
-	refuses.Store(false)
+	fact(t, "it is tried long after the last news of it", func() bool { return trunk.refused.Load() > 3 })
+	trunk.refuses.Store(false)
 	fact(t, "the VLAN is back", func() bool { return sh("ip link show up0.7") == nil })
 }
 
